@@ -14,12 +14,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from .base import LabError, MinuteSample, RunCommandResult, StatusUpload
-from .rebase import shift_text
-from .recording import Answer, Port22, load_recording, matching
-from .ssh_replay import NOT_RECORDED, Keys, ReplayServer
-from .tcp_port import Port, RefusedPort, ResetPort, SilentPort
+from lab.guests.base import LabError, MinuteSample, RunCommandResult, StatusUpload
+from lab.guests.rebase import shift_text
+from lab.guests.recording import Answer, Port22, load_recording, matching
+from lab.guests.ssh_replay import NOT_RECORDED, Keys, ReplayServer
+from lab.guests.tcp_port import Port, RefusedPort, ResetPort, SilentPort
 
 #: a machine that is off or unreachable drops packets, as in Azure
 SILENT = Port22("timed-out")
@@ -45,12 +46,12 @@ class RecordedGuest:
         self.public_address = public_address
         self.private_address = "10.0.0.4"
         self.recording = load_recording(recording)
-        #: what the ARM model of this VM must say (README.md of the recordings: ``vm``)
-        self.vm_overrides = dict(self.recording.vm)
         self._keys = Keys.under(state, name)
         self.ssh_key = self._keys.client
         self._longest_answer = longest_answer
         self._moment = time.time()
+        #: fields of the VM's ARM model that must be set for this recording
+        self.vm_overrides = self._vm_overrides()
         self._power = self.recording.power_state
         self._off: list[tuple[float, float]] = []
         if self._power != "running":
@@ -135,6 +136,11 @@ class RecordedGuest:
         """Give the port back."""
         with self._lock:
             self._port.close()
+
+    def _vm_overrides(self) -> dict[str, Any]:
+        fields = dict(self.recording.vm)
+        age = fields.pop("time_created_age_seconds", None)
+        return fields if age is None else {**fields, "time_created": self._moment - age}
 
     def _switch_off(self, power: str) -> None:
         with self._lock:

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from .base import LabError
+from lab.guests.base import LabError
 
 SCHEMA = 1
 

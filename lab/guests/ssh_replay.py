@@ -16,8 +16,8 @@ from pathlib import Path
 
 import paramiko  # type: ignore[import-untyped]
 
-from .recording import Answer
-from .tcp_port import bind_port, stop_listening
+from lab.guests.recording import Answer
+from lab.guests.tcp_port import bind_port, stop_listening
 
 USERS = ("root", "azureuser")
 NOT_RECORDED = "recorded guest: nothing recorded for this script"

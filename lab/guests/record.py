@@ -1,0 +1,237 @@
+"""Records what a real guest answers, in the format of ``lab/recordings/README.md``.
+
+The guest is only looked at: a connection to port 22 from its own network, the given probe through every login and,
+while the agent lives, through a run command.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Protocol
+
+from lab.guests.base import LabError, MinuteSample, RunCommandResult, StatusUpload
+from lab.guests.recording import SCHEMA
+
+#: a script with this word in it is the product's probe
+PROBE_MARK = "vmagent-probe"
+#: what an operator with the support article in hand types, so that the manual way can be replayed too
+ARTICLE_COMMANDS = (
+    "systemctl status walinuxagent.service",
+    'curl -sS -m 10 "http://168.63.129.16/?comp=versions"',
+    "firewall-cmd --direct --get-all-rules",
+    "tail -n 40 /var/log/waagent.log",
+)
+#: logins of the laboratory's guests and how each becomes root, as (user, pattern in front of the probe, command)
+LOGINS = (("root", "", "sh -s"), ("azureuser", r"\A[^\n]*sudo[\s\S]*", "sudo -n sh -s"))
+#: the agent uploads every 6 s: after this long without an upload it is silent
+SILENT_SECONDS = 20.0
+RUN_COMMAND_SECONDS = 90.0
+
+#: runs in the guest's network, prints what a connection to port 22 got
+_CONNECT = """
+import json, socket, sys
+try:
+    with socket.create_connection((sys.argv[1], 22), 5) as connection:
+        connection.settimeout(15)
+        print(json.dumps(["greeting", connection.recv(255).decode("latin-1").strip()]))
+except ConnectionRefusedError:
+    print(json.dumps(["refused", None]))
+except ConnectionResetError:
+    print(json.dumps(["reset", None]))
+except OSError as error:
+    print(json.dumps(["timed-out" if isinstance(error, TimeoutError) else repr(error), None]))
+"""
+
+#: ``run(argv, stdin, timeout)`` in the guest's network
+Run = Callable[[Sequence[str], str, float], "subprocess.CompletedProcess[str]"]
+
+
+class Recordable(Protocol):
+    """What a real guest offers to the recorder."""
+
+    namespace: str
+    private_address: str
+    ssh_key: Path
+
+    def power_state(self) -> str:
+        """As in ``Guest``."""
+
+    def serial_log(self) -> bytes:
+        """As in ``Guest``."""
+
+    def status_upload(self) -> StatusUpload | None:
+        """As in ``Guest``."""
+
+    def minute_samples(self, since: float, until: float) -> list[MinuteSample]:
+        """As in ``Guest``."""
+
+    def submit_run_command(self, script: Sequence[str], parameters: Sequence[tuple[str, str]], timeout: float) -> int:
+        """As in ``Guest``."""
+
+    def run_command_result(self, sequence: int) -> RunCommandResult | None:
+        """As in ``Guest``."""
+
+
+@dataclass(frozen=True)
+class Occasion:
+    """When the guest became healthy, and which fault was put in force when."""
+
+    healthy_since: float
+    fault: str | None = None
+    fault_at: float | None = None
+
+
+def in_namespace(namespace: str) -> Run:
+    """Return the function that runs a program inside a network namespace of this machine."""
+
+    def run(argv: Sequence[str], stdin: str, timeout: float) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["ip", "netns", "exec", namespace, *argv],
+            input=stdin,
+            capture_output=True,
+            encoding="utf-8",
+            errors="surrogateescape",
+            timeout=timeout,
+            check=False,
+        )
+
+    return run
+
+
+def record(guest: Recordable, folder: Path, *, probe: str, occasion: Occasion, run: Run | None = None) -> None:
+    """Write into ``folder`` everything that the guest answers now."""
+    if PROBE_MARK not in probe:
+        raise LabError(f"The probe does not contain {PROBE_MARK!r}, by which recordings recognise it")
+    run = run or in_namespace(guest.namespace)
+    first = guest.status_upload()
+    port22 = _port22(guest, run)
+    ssh = _ssh_answers(guest, run, probe) if port22["outcome"] == "greeting" else []
+    run_command = _run_command_answers(guest, probe)
+    _watch_uploads(first)
+    recorded_at = time.time()
+    upload = guest.status_upload()
+    continues = bool(first and upload and upload.received > first.received)
+    head = {
+        "schema": SCHEMA,
+        "recorded_at": _iso(recorded_at),
+        "guest": _described(upload),
+        "fault": occasion.fault,
+        "how": "All of it by `python -m lab record` from the laboratory's real guest.",
+        "upload": {"age_seconds": round(recorded_at - upload.received, 1), "continues": continues} if upload else None,
+        "power_state": guest.power_state(),
+        "port22": port22,
+        "vm": {},
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(folder / "recording.json", head)
+    _write(folder / "status.json", upload.document if upload else {})
+    _write(folder / "metrics.json", _metrics(guest, occasion, recorded_at))
+    _write(folder / "run_command.json", run_command)
+    _write(folder / "ssh.json", ssh)
+    (folder / "serial.log").write_bytes(guest.serial_log())
+
+
+def _port22(guest: Recordable, run: Run) -> dict[str, Any]:
+    answer = run([sys.executable, "-c", _CONNECT, guest.private_address], "", 30)
+    outcome, greeting = json.loads(answer.stdout)
+    if outcome not in {"greeting", "refused", "reset", "timed-out"}:
+        raise LabError(f"Port 22 of {guest.private_address}: {outcome}; a recording has no word for it")
+    return {"outcome": outcome, "greeting": greeting} if greeting else {"outcome": outcome}
+
+
+def _ssh_answers(guest: Recordable, run: Run, probe: str) -> list[dict[str, Any]]:
+    return [
+        *(
+            {"match": ahead + PROBE_MARK, "user": user, **_ssh(guest, run, user, command, probe)}
+            for user, ahead, command in LOGINS
+        ),
+        *(
+            {"match": rf"\A(sudo (-n )?)?{re.escape(command)}\s*\Z", **_ssh(guest, run, "root", command, "")}
+            for command in ARTICLE_COMMANDS
+        ),
+    ]
+
+
+def _ssh(guest: Recordable, run: Run, user: str, command: str, stdin: str) -> dict[str, Any]:
+    options = ["BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"]
+    options += ["IdentitiesOnly=yes", "ConnectTimeout=15"]
+    argv = ["ssh", "-F", "none", "-i", str(guest.ssh_key), *(f"-o{option}" for option in options)]
+    begin = time.time()
+    answer = run([*argv, f"{user}@{guest.private_address}", command], stdin, 120)
+    if answer.returncode == 255:
+        raise LabError(f"ssh {user}: {answer.stderr.strip()} ({shlex.join(argv)})")
+    seconds = round(time.time() - begin, 1)
+    return {"exit": answer.returncode, "stdout": answer.stdout, "stderr": answer.stderr, "seconds": seconds}
+
+
+def _run_command_answers(guest: Recordable, probe: str) -> list[dict[str, Any]]:
+    upload = guest.status_upload()
+    if upload is None or time.time() - upload.received > SILENT_SECONDS:
+        return [{"match": "", "never": True}]
+    scripts = [(PROBE_MARK, probe), *((rf"\A{re.escape(command)}\s*\Z", command) for command in ARTICLE_COMMANDS)]
+    return [{"match": match, **_run_command(guest, script)} for match, script in scripts]
+
+
+def _run_command(guest: Recordable, script: str) -> dict[str, Any]:
+    begin = time.time()
+    sequence = guest.submit_run_command(script.splitlines(), [], RUN_COMMAND_SECONDS)
+    while time.time() - begin < RUN_COMMAND_SECONDS:
+        result = guest.run_command_result(sequence)
+        if result is not None:
+            return {"exit": result.code, "message": result.message, "seconds": round(time.time() - begin, 1)}
+        time.sleep(0.2)
+    raise LabError(f"The agent uploads, yet reported no result of a run command in {RUN_COMMAND_SECONDS:.0f} s")
+
+
+def _watch_uploads(first: StatusUpload | None) -> None:
+    """Wait long enough for a living agent to upload again."""
+    if first is not None:
+        time.sleep(max(0.0, first.received + SILENT_SECONDS - time.time()))
+
+
+def _metrics(guest: Recordable, occasion: Occasion, recorded_at: float) -> dict[str, Any]:
+    base = math.floor(recorded_at / 60)
+    samples = guest.minute_samples(occasion.healthy_since, recorded_at)
+    offsets = [round(sample.start / 60) - base for sample in samples]
+    fault_at = recorded_at if occasion.fault_at is None else occasion.fault_at
+    before = [offset for offset in offsets if (base + offset + 1) * 60 <= fault_at]
+    after = [offset for offset in offsets if (base + offset) * 60 >= fault_at] if occasion.fault else before
+    if not before or not after:
+        raise LabError("No whole minute before the fault, or none after it: record later")
+    return {
+        "samples": [_sample(offset, sample) for offset, sample in zip(offsets, samples, strict=True)],
+        "before": {"offsets": [before[0], before[-1]], "minutes": 24 * 60},
+        "after": {"offsets": [after[0], after[-1]]},
+    }
+
+
+def _sample(offset: int, sample: MinuteSample) -> dict[str, Any]:
+    values = {key: value for key, value in vars(sample).items() if key != "start"}
+    return {"offset": offset, **{key: None if value is None else round(value, 2) for key, value in values.items()}}
+
+
+def _described(upload: StatusUpload | None) -> dict[str, str]:
+    if upload is None:
+        return {}
+    document = upload.document
+    system = document.get("guestOSInfo", {})
+    agent = document["aggregateStatus"]["guestAgentStatus"]["version"]
+    return {"distribution": f"{system.get('osName')} {system.get('osVersion')}", "agent": agent}
+
+
+def _iso(when: float) -> str:
+    return datetime.fromtimestamp(when, timezone.utc).isoformat(timespec="milliseconds")
+
+
+def _write(path: Path, document: Any) -> None:
+    path.write_text(json.dumps(document, indent=1) + "\n")
