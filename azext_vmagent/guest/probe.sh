@@ -383,7 +383,7 @@ netfilter() {
         have $save || save=iptables-save
         case $(run $save -V 2>&1) in *nf_tables*) save='' ;; esac
         if [ -r $names ] && [ -n "$save" ] && have "$save"; then
-            echo 'fw.list iptables-legacy'
+            echo "fw.list iptables-legacy ${save%-save}"
             while read -r table; do run $save -t "$table" </dev/null; done <$names >"$dir/legacy"
             LC_ALL=C tr -cd '\12\40-\176' <"$dir/legacy" | iptables_lines iptables-legacy
         else
@@ -397,7 +397,7 @@ netfilter() {
         seen=' '
         if [ -n "$nf" ]; then
             if run $nf >"$dir/nf"; then
-                echo 'fw.list iptables'
+                echo "fw.list iptables ${nf%-save}"
                 LC_ALL=C tr -cd '\12\40-\176' <"$dir/nf" | iptables_lines iptables
                 seen=" $(sed -n 's/^\*//p' "$dir/nf" | tr '\n' ' ')"
             else
