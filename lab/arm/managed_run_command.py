@@ -1,0 +1,145 @@
+"""Managed run commands: ``runCommands/*`` as resources with an instance view of their own."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+from lab.arm.cloud import Cloud
+from lab.arm.compute import accepted, operation_headers, vm_of
+from lab.arm.errors import ArmError
+from lab.arm.exchange import VM, Request, Response, Route
+from lab.arm.operations import Operation
+from lab.arm.run_command import check_can_run, run
+from lab.arm.times import arm_time
+from lab.arm.vm import LabVm
+from lab.guests.base import RunCommandResult
+
+_MOST = 25
+_TAIL = 4096
+_STREAMS = re.compile(r"\[stdout\]\n(?P<output>.*)\n\[stderr\]\n(?P<error>.*)", re.DOTALL)
+
+
+def put(cloud: Cloud, request: Request) -> Response:
+    """PUT: store it and run its script."""
+    vm = vm_of(cloud, request)
+    name = request.parameters["command"]
+    check_can_run(cloud, vm)
+    known = name.lower() in vm.run_commands
+    if not known and len(vm.run_commands) >= _MOST:
+        raise ArmError(409, "OperationNotAllowed", f"The maximum number of run commands on a VM is {_MOST}.")
+    body = request.json()
+    return _store_and_run(cloud, vm, name, body, 200 if known else 201)
+
+
+def patch(cloud: Cloud, request: Request) -> Response:
+    """PATCH: the given properties replace the stored ones, and the script runs again."""
+    vm = vm_of(cloud, request)
+    stored = _stored(vm, request)
+    check_can_run(cloud, vm)
+    body = request.json()
+    merged = {**stored["properties"], **(body.get("properties") or {})}
+    return _store_and_run(cloud, vm, stored["name"], {**stored, **body, "properties": merged}, 200)
+
+
+def show(cloud: Cloud, request: Request) -> Response:
+    """GET, with ``$expand=instanceView`` when asked."""
+    stored = _stored(vm_of(cloud, request), request)
+    return Response(body=_public(stored, "instanceview" in request.query.get("$expand", "").lower()))
+
+
+def list_all(cloud: Cloud, request: Request) -> Response:
+    """Those of a VM."""
+    expand = "instanceview" in request.query.get("$expand", "").lower()
+    return Response(body={"value": [_public(one, expand) for one in vm_of(cloud, request).run_commands.values()]})
+
+
+def delete(cloud: Cloud, request: Request) -> Response:
+    """DELETE: an extension operation like any other; gone at once when nothing runs."""
+    vm = vm_of(cloud, request)
+    name = request.parameters["command"].lower()
+    if name not in vm.run_commands:
+        return Response(204)
+
+    def work(_: Operation) -> None:
+        vm.run_commands.pop(name, None)
+
+    return accepted(cloud, cloud.operations.begin(vm, "deleteRunCommand", work))
+
+
+def _stored(vm: LabVm, request: Request) -> dict[str, Any]:
+    name = request.parameters["command"]
+    stored = vm.run_commands.get(name.lower())
+    if stored is None:
+        raise ArmError(404, "NotFound", f"The entity name '{name}' was not found in this Azure location.")
+    return stored
+
+
+def _store_and_run(cloud: Cloud, vm: LabVm, name: str, body: dict[str, Any], status: int) -> Response:
+    given = body.get("properties") or {}
+    properties: dict[str, Any] = {
+        "source": given.get("source") or {},
+        "parameters": given.get("parameters") or [],
+        "asyncExecution": bool(given.get("asyncExecution", False)),
+        "timeoutInSeconds": int(given.get("timeoutInSeconds") or 0),
+        "treatFailureAsDeploymentFailure": bool(given.get("treatFailureAsDeploymentFailure", False)),
+        "provisioningState": "Creating" if status == 201 else "Updating",
+        "instanceView": {"executionState": "Pending", "executionMessage": "", "exitCode": 0, "output": "", "error": ""},
+    }
+    stored = {
+        "name": name,
+        "id": f"{vm.id(cloud.subscription)}/runCommands/{name}",
+        "type": "Microsoft.Compute/virtualMachines/runCommands",
+        "location": body.get("location", vm.location),
+        "tags": body.get("tags") or {},
+        "properties": properties,
+    }
+    script = str(properties["source"].get("script") or "").splitlines()
+    parameters = [(str(one["name"]), str(one.get("value", ""))) for one in properties["parameters"]]
+
+    def work(operation: Operation) -> None:
+        view = properties["instanceView"]
+        view.update(executionState="Running", startTime=arm_time(time.time()))
+        try:
+            result = run(cloud, vm, operation, script, parameters, float(properties["timeoutInSeconds"] or 5400))
+        except ArmError:
+            properties["provisioningState"] = "Failed"
+            raise
+        view.update(_execution(result), endTime=arm_time(time.time()))
+        failed = properties["treatFailureAsDeploymentFailure"] and not result.succeeded
+        properties["provisioningState"] = "Failed" if failed else "Succeeded"
+        if failed:
+            raise ArmError(409, "VMRunCommandFailed", f"Run command '{name}' failed with exit code {result.code}.")
+
+    operation = cloud.operations.begin(vm, "runCommand", work)
+    vm.run_commands[name.lower()] = stored
+    return Response(status, _public(stored, False), headers=operation_headers(cloud, operation))
+
+
+def _execution(result: RunCommandResult) -> dict[str, Any]:
+    streams = _STREAMS.search(result.message)
+    return {
+        "executionState": "Succeeded" if result.succeeded else "Failed",
+        "executionMessage": "Execution completed" if result.succeeded else "Command execution failed",
+        "exitCode": result.code,
+        "output": (streams["output"] if streams else result.message)[-_TAIL:],
+        "error": (streams["error"] if streams else "")[-_TAIL:],
+    }
+
+
+def _public(stored: dict[str, Any], expand: bool) -> dict[str, Any]:
+    properties = {key: value for key, value in stored["properties"].items() if expand or key != "instanceView"}
+    return {**stored, "properties": properties}
+
+
+_ALL = VM + "/runCommands"
+_ONE = _ALL + "/{command}"
+
+ROUTES = (
+    Route("GET", _ALL, list_all),
+    Route("GET", _ONE, show),
+    Route("PUT", _ONE, put),
+    Route("PATCH", _ONE, patch),
+    Route("DELETE", _ONE, delete),
+)

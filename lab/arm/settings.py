@@ -1,0 +1,42 @@
+"""How the platform behaves: what Azure does not publish, or does differently from day to day, can be set."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from lab import latency
+from lab.guests.base import LabError
+
+
+@dataclass
+class Settings:
+    """Seconds, unless the name says otherwise."""
+
+    #: age of the last upload from which on the agent counts as Not Ready; a slow platform takes 900
+    not_ready_after: float = 30.0
+    #: minutes younger than this have no metric values yet
+    metrics_lag: float = 60.0
+    #: ``none`` or ``azure``
+    latency: str = "none"
+    #: when a run command that nobody answers ends with VMAgentStatusCommunicationError (25 minutes were seen)
+    run_command_limit: float = 1500.0
+    #: VMs per page of a list
+    page_size: int = 50
+
+    def change(self, name: str, value: str) -> None:
+        """Set one by its name; LabError when there is no such setting or the value does not fit."""
+        kinds = {one.name: type(getattr(self, one.name)) for one in fields(self)}
+        if name not in kinds:
+            raise LabError(f"there is no setting '{name}'; there are {', '.join(kinds)}")
+        try:
+            converted = kinds[name](value)
+        except ValueError as error:
+            raise LabError(f"{name}: '{value}' is not a number") from error
+        if name == "latency" and converted not in latency.MODES:
+            raise LabError(f"latency is one of {', '.join(latency.MODES)}")
+        setattr(self, name, converted)
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of them."""
+        return asdict(self)
