@@ -1,0 +1,79 @@
+"""Console bytes as lines that can be searched: padding, terminal control and overprinting taken out.
+
+A console log is what a terminal would have been told to paint: NUL padding (Azure keeps the log in a page blob), CR CR LF,
+colours, cursor movements (GRUB's menu, systemd's moving asterisks), UTF-8 cut in half. The number of a line is the one an
+editor shows for the raw file; one line gives several segments where the cursor moved within it.
+
+>>> console = clean(b"[\\x1b[0;32m  OK  \\x1b[0m] Started ssh.\\r\\r\\nweb login: \\x00\\x00")
+>>> console.segments, console.numbers
+(['[  OK  ] Started ssh.', 'web login: '], [1, 2])
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+from itertools import accumulate
+
+SEGMENT_LIMIT = 1000
+"""Longest segment in characters; a longer one goes on in the next segment under the same line number, so no search is costly."""
+
+_MOVES = re.compile(rb"\x1b\[[0-9;]{0,16}[ABEFGHJdf]|\x1b[EMDc78]")
+_CONTROL = re.compile(
+    rb"\x1b(?:\[[0-?]{0,32}[ -/]{0,4}[@-~]?|[\]PX^_][^\x07\x1b\n]{0,256}(?:\x07|\x1b\\)?|[ #%()*+][ -~]|[0-~])?"
+)
+_LOST_ESCAPE = re.compile(rb"\[(?:(?:[0-9]{1,3}(?:;[0-9]{1,3}){0,8})?m|K(?=\[))")
+_SPACING = bytes.maketrans(b"\t\x0b\x0c", b" \r\r")
+_NOT_TEXT = bytes([*range(9), *range(0x0E, 0x20), 0x7F])
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
+
+
+@dataclass(frozen=True)
+class Console:
+    """The cleaned log. ``text`` is ``segments`` joined by newlines with everything beyond ASCII as «?», for searching."""
+
+    segments: list[str]
+    numbers: list[int]
+    text: str
+    offsets: list[int]
+
+    def segment_at(self, offset: int) -> int:
+        """The index of the segment that holds this offset of ``text``."""
+        return bisect_right(self.offsets, offset) - 1
+
+    def ascii_segment(self, index: int) -> str:
+        """A segment as it stands in ``text``."""
+        start = self.offsets[index]
+        return self.text[start : start + len(self.segments[index])]
+
+
+def clean(data: bytes) -> Console:
+    """The console log as segments; see the module."""
+    data = data.replace(b"\0", b"").replace(b"\r\n", b"\n").replace(b"\r\n", b"\n")
+    if b"\x1b" in data:
+        data = _CONTROL.sub(b"", _MOVES.sub(b"\r", data))
+    data = _LOST_ESCAPE.sub(b"", data.replace(b"%G%G", b"")).translate(_SPACING, _NOT_TEXT)
+    segments: list[str] = []
+    numbers: list[int] = []
+    for number, line in enumerate(data.decode("utf-8", "replace").split("\n"), 1):
+        for piece in line.split("\r") if "\r" in line else (line,):
+            if len(piece) > SEGMENT_LIMIT:
+                parts = [piece[start : start + SEGMENT_LIMIT] for start in range(0, len(piece), SEGMENT_LIMIT)]
+                segments += parts
+                numbers += [number] * len(parts)
+            elif piece:
+                segments.append(piece)
+                numbers.append(number)
+    offsets = list(accumulate((len(segment) + 1 for segment in segments), initial=0))[:-1]
+    return Console(segments, numbers, "\n".join(segments).encode("ascii", "replace").decode("ascii"), offsets)
+
+
+def printable(text: str, limit: int = 300) -> str:
+    """Text from a guest that is safe to show: no control, bidirectional or invisible characters, at most ``limit`` long.
+
+    >>> printable("\\x1b[31mred\\u202e")
+    '[31mred'
+    """
+    text = _UNPRINTABLE.sub("", text).strip()
+    return text if len(text) <= limit else text[: limit - 1] + "…"
