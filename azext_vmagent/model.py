@@ -81,7 +81,10 @@ class Target:
 
 @dataclass(frozen=True)
 class Answer:
-    """What one source answered, raw: ``value`` is the parsed JSON, the text or the bytes as received."""
+    """What one source answered, raw: ``value`` is the parsed JSON, the text or the bytes as received.
+
+    ``missing_action`` is the right that the caller lacks, ``status`` the HTTP status, where the failure told them.
+    """
 
     source: str
     state: State
@@ -89,6 +92,7 @@ class Answer:
     value: Any = None
     seconds: float | None = None
     missing_action: str | None = None
+    status: int | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,25 @@
+"""Help texts. Imported by every ``az vm …``: text only."""
+
+from knack.help_files import helps
+
+helps["vm agent-diagnose"] = """
+type: command
+short-summary: Tell why Azure says that a virtual machine's agent is not ready.
+long-summary: >-
+  Asks everything that needs no guest at once (instance view, serial log, host metrics, resource health, the SSH or RDP
+  port), then looks inside the guest once through the one channel that can work, and ends in a verdict: 1 the agent is
+  stopped, 2 the guest blocks the Wire Server (168.63.129.16), 3 the network interface is down, 4 the guest OS hangs or
+  did not boot, or none of these and why, with the evidence and the next step. Changes nothing on the virtual machine.
+  On a terminal the report is shown; with --output, --query or a pipe the object is.
+examples:
+  - name: Diagnose one virtual machine.
+    text: az vm agent-diagnose -g MyResourceGroup -n MyVm
+  - name: Look inside the guest through SSH as well, which tells scenario 1 from 2 and names the blocking rule.
+    text: az vm agent-diagnose -g MyResourceGroup -n MyVm --ssh-user azureuser
+  - name: Diagnose all virtual machines of a group, one row each.
+    text: az vm agent-diagnose --ids $(az vm list -g MyResourceGroup --query "[].id" -o tsv) -o table
+  - name: Only the scenario, for a script.
+    text: az vm agent-diagnose -g MyResourceGroup -n MyVm --query verdict.scenario -o tsv
+  - name: Through a tunnel that was opened with az network bastion tunnel.
+    text: az vm agent-diagnose -g MyResourceGroup -n MyVm --ssh-user azureuser --ssh-host 127.0.0.1 --ssh-port 2222
+"""

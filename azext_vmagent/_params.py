@@ -1,0 +1,58 @@
+"""Arguments of the commands."""
+
+from knack.arguments import CLIArgumentType
+
+
+def load_arguments(loader, _):
+    """Arguments of ``az vm agent-diagnose``; nothing is positional, and no name carries az's own ``--ids``.
+
+    az would call the command once per id from ten threads, in completion order. We take the list ourselves and keep it.
+    """
+    from azure.cli.core.commands.parameters import get_enum_type, resource_group_name_type
+
+    group_type = CLIArgumentType(overrides=resource_group_name_type, id_part=None, required=False)
+    with loader.argument_context("vm agent-diagnose") as context:
+        context.argument("resource_group_name", group_type)
+        context.argument(
+            "vm_name", options_list=["--name", "-n"], id_part=None, help="Name of the virtual machine.", required=False
+        )
+        context.argument(
+            "ids",
+            nargs="+",
+            help="One or more resource ids of virtual machines, separated by spaces. They are asked at the same time; "
+            "the rows come back in the order given, an error in one is a row and not the end.",
+        )
+        context.argument(
+            "timeout",
+            type=int,
+            help="Seconds that the whole command may take. It always ends in a verdict, which then says what was not seen.",
+        )
+        context.argument(
+            "run_command",
+            arg_type=get_enum_type(["auto", "always", "never"]),
+            help="When to look inside the guest through Run Command. auto: only when the agent reports Ready and nothing "
+            "contradicts it. always: even then; an agent that is silent never answers, and the request stays in the "
+            "VM's queue for 20-90 minutes. never: not at all.",
+        )
+        context.argument(
+            "exit_code",
+            action="store_true",
+            help="End with a code that names the verdict: 0 healthy; 11-14 scenario 1-4; 10 uncertain; 15 degraded; "
+            "16 VM not running; 17 no agent expected; 18 provisioning; 19 platform; for several VMs the highest, "
+            "and 1 when one of them could not be asked.",
+        )
+        ssh = "SSH"
+        context.argument(
+            "ssh_user",
+            arg_group=ssh,
+            help="Look inside the guest through the OpenSSH client as this user (root, or one who may sudo without a "
+            "password). Your own keys, agent, known hosts and configuration are used; nothing is asked.",
+        )
+        context.argument("ssh_key", arg_group=ssh, help="Private key file for the SSH connection.")
+        context.argument("ssh_port", arg_group=ssh, type=int, help="Port of the guest's SSH server.")
+        context.argument(
+            "ssh_host",
+            arg_group=ssh,
+            help="Address to reach the guest at, in place of the VM's public address: a private address, a jump host's "
+            "alias from your SSH configuration, or the local end of a tunnel.",
+        )

@@ -1,0 +1,42 @@
+"""How a command in a remedy is written so that it can be copied whole and run where the operator sits."""
+
+from __future__ import annotations
+
+import shlex
+
+from azext_vmagent.channels.choice import Wish
+from azext_vmagent.facts.reading import RUN_COMMAND, Facts
+
+
+def vm_arguments(facts: Facts) -> str:
+    """``-g RG -n VM``, quoted."""
+    return f"-g {shlex.quote(facts.target.resource_group)} -n {shlex.quote(facts.target.name)}"
+
+
+def az_vm(verb: str, facts: Facts, *more: str) -> str:
+    """An ``az vm`` command on this VM."""
+    return " ".join(["az vm", verb, vm_arguments(facts), *more])
+
+
+def diagnose_again(facts: Facts, *more: str) -> str:
+    """The command that asks again with more to go by."""
+    return az_vm("agent-diagnose", facts, *more)
+
+
+def in_guest(facts: Facts, wish: Wish, command: str) -> str:
+    """``command`` (one command line for root's shell in the guest) through the channel that answered.
+
+    The line may hold text from the guest, quoted as a shell word by its maker; here the whole line is quoted once more.
+    """
+    if facts.guest_channel == RUN_COMMAND:
+        return az_vm("run-command invoke", facts, "--command-id RunShellScript", f"--scripts {shlex.quote(command)}")
+    address = wish.ssh_host or (facts.network.public_address if facts.network else None)
+    if not wish.ssh_user or not address:
+        return command
+    line = command if wish.ssh_user == "root" else f"sudo sh -c {shlex.quote(command)}"
+    parts = ["ssh", "-l", wish.ssh_user]
+    if wish.ssh_port:
+        parts += ["-p", str(wish.ssh_port)]
+    if wish.ssh_key:
+        parts += ["-i", wish.ssh_key]
+    return shlex.join([*parts, address, line])

@@ -1,0 +1,110 @@
+"""Scenario 4: the guest OS did not boot, or hangs."""
+
+from __future__ import annotations
+
+from azext_vmagent.causes.access import az_vm, vm_arguments
+from azext_vmagent.facts.instance_view import VmFacts
+from azext_vmagent.facts.reading import Facts
+from azext_vmagent.facts.serial_log import SerialLogFacts
+from azext_vmagent.model import Cause, NextStep
+
+FSTAB_LINK = "https://learn.microsoft.com/troubleshoot/azure/virtual-machines/linux/linux-virtual-machine-cannot-start-fstab-errors"
+ALAR_LINK = "https://learn.microsoft.com/troubleshoot/azure/virtual-machines/linux/repair-linux-vm-using-alar"
+CONSOLE_LINK = "https://learn.microsoft.com/troubleshoot/azure/virtual-machines/linux/serial-console-linux"
+
+HUNG = Cause(
+    "B23",
+    "os-hung",
+    "The guest OS hangs",
+    "It had booted to a prompt; since then its processor and its network are dead.",
+)
+
+
+def serial_cause(serial: SerialLogFacts) -> Cause | None:
+    """The cause that the serial log names, or None."""
+    if not serial.cause_code:
+        return None
+    if serial.cause_code == "B01":
+        mount, device = serial.failed_mount or "a mount", serial.failed_device or "a device"
+        return Cause(
+            "B01",
+            serial.cause_slug or "fstab-missing-device",
+            f"/etc/fstab names a disk that is not there ({mount}), without nofail",
+            f"The boot waited for {device} and gave up.",
+            serial.failed_mount or serial.failed_device or serial.culprit,
+        )
+    first = next((e for e in serial.deciding if e.code == serial.cause_code), None)
+    slug = serial.cause_slug or "boot-failed"
+    return Cause(
+        serial.cause_code,
+        slug,
+        first.meaning if first else slug.replace("-", " "),
+        first.text if first else "",
+        serial.culprit,
+    )
+
+
+def redeploy_step(facts: Facts) -> NextStep | None:
+    """Redeploy, unless this VM would lose data by it (an ephemeral OS disk is made anew)."""
+    vm = facts.vm or VmFacts()
+    if vm.ephemeral_os_disk:
+        return None
+    return NextStep(
+        "redeploy: moves the VM to another host",
+        az_vm("redeploy", facts),
+        effect="a fresh host and network path; the OS disk stays",
+        risk="the temporary disk is lost, a dynamic address may change"
+        + ("; a Spot VM may not get a place again" if vm.spot else ""),
+        downtime="5-15 min",
+    )
+
+
+def restart_step(facts: Facts) -> NextStep:
+    """Restart from outside: needs no agent."""
+    return NextStep(
+        "restart the VM",
+        az_vm("restart", facts),
+        effect="the guest boots again; what is wrong on the disk stays wrong",
+        risk="unsaved work in the guest is lost",
+        downtime="1-3 min",
+    )
+
+
+def hung_remedies(facts: Facts) -> tuple[NextStep, ...]:
+    """Restart first; another host if the same happens again."""
+    redeploy = redeploy_step(facts)
+    return (restart_step(facts), *((redeploy,) if redeploy else ()))
+
+
+def boot_remedies(cause: Cause | None, facts: Facts) -> tuple[NextStep, ...]:
+    """Repair what keeps the guest from booting: on its console, or offline on a copy of its disk."""
+    fstab = cause is not None and cause.code == "B01"
+    action = "repair the boot on the serial console"
+    if fstab:
+        action = "on the serial console: log in as root, put # before the line in /etc/fstab (or add nofail), then: systemctl reboot"
+    steps = [
+        NextStep(
+            action,
+            f"az serial-console connect {vm_arguments(facts)}",
+            effect="works without agent and network; needs root's password, where root is locked use the offline way below",
+            risk="none known",
+            downtime="one reboot",
+            link=FSTAB_LINK if fstab else CONSOLE_LINK,
+        ),
+        NextStep(
+            "repair offline, 1 of 3: a repair VM with a copy of the OS disk"
+            + (
+                " (then: az vm repair run --run-id linux-alar2 --parameters fstab --run-on-repair; az vm repair restore)"
+                if fstab
+                else ""
+            ),
+            az_vm("repair create", facts),
+            effect="the original disk is not touched before restore; asks for a user and password of the repair VM",
+            risk="needs Contributor on the resource group; costs a VM while it exists",
+            downtime="10-30 min",
+            link=ALAR_LINK,
+        ),
+    ]
+    if not fstab:
+        steps.append(restart_step(facts))
+    return tuple(steps)

@@ -1,0 +1,89 @@
+"""Which way into the guest, decided from the outside evidence. Pure.
+
+At most one probe is answered per diagnosis. SSH is preferred where the user gave it, because it needs no agent; Run
+Command is sent only to an agent that reports Ready while nothing contradicts that, unless the user insists.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from azext_vmagent.facts.host_metrics import NetworkTrend
+from azext_vmagent.facts.instance_view import AgentStatus
+from azext_vmagent.facts.port import PortOutcome
+from azext_vmagent.facts.reading import Facts
+from azext_vmagent.facts.serial_log import Outlook
+
+ALWAYS, NEVER, AUTO = "always", "never", "auto"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the user said about channels."""
+
+    run_command: str = AUTO
+    ssh_user: str | None = None
+    ssh_host: str | None = None
+    ssh_port: int | None = None
+    ssh_key: str | None = None
+
+
+def why_not_inside(facts: Facts) -> str | None:
+    """The reason why no channel can or need work at all, or None."""
+    vm = facts.vm
+    if vm is None:
+        return None
+    if vm.power and not vm.running:
+        return f"the VM is {vm.power}"
+    if vm.os_type.lower() == "windows":
+        return "this version looks inside Linux guests only"
+    return None
+
+
+def why_not_ssh(facts: Facts, wish: Wish, address: str | None) -> str | None:
+    """The reason why SSH is not tried, or None when it is."""
+    if not wish.ssh_user:
+        return "no --ssh-user given"
+    if address is None:
+        return "no address: the VM has no public one; --ssh-host names one that works from here"
+    port = facts.port
+    if port is not None and port.outcome is PortOutcome.REFUSED:
+        return f"port {port.port} refuses connections"
+    if port is not None and port.outcome is PortOutcome.TIMED_OUT and not wish.ssh_host:
+        return f"port {port.port} times out"
+    return None
+
+
+def why_not_run_command(facts: Facts, wish: Wish) -> str | None:
+    """The reason why Run Command is not sent, or None when it is."""
+    vm = facts.vm
+    if wish.run_command == NEVER:
+        return "not wanted (--run-command never)"
+    if vm is not None and vm.allow_extension_operations is False:
+        return "the VM forbids extension operations (osProfile.allowExtensionOperations)"
+    if wish.run_command == ALWAYS:
+        return None
+    if vm is None:
+        return "not sent: whether the agent is Ready is not known"
+    if vm.agent is not AgentStatus.READY:
+        return "not sent: a silent agent never answers it (it would hang for 20-90 min)"
+    if vm.transitioning_extensions:
+        return f"not sent: extension {vm.transitioning_extensions[0]} is still in progress, the channel is busy"
+    if vm.provisioning in ("updating", "creating", "deleting"):
+        return f"not sent: another operation is in progress on the VM ({vm.provisioning})"
+    doubt = contradiction(facts)
+    return f"not sent: the agent is said to be Ready, but {doubt}" if doubt else None
+
+
+def contradiction(facts: Facts) -> str | None:
+    """What speaks against a Ready agent from outside the guest, or None. The platform's word lags by minutes."""
+    port, serial, metrics, network = facts.port, facts.serial, facts.metrics, facts.network
+    if port is not None and port.outcome is PortOutcome.REFUSED:
+        return f"port {port.port} refuses connections"
+    if port is not None and port.outcome is PortOutcome.TIMED_OUT and network is not None and network.path_open:
+        return f"port {port.port} times out although {network.path_reason}"
+    if serial is not None and serial.outlook in (Outlook.NOT_BOOTED, Outlook.BOOTING, Outlook.NETWORK_DOWN):
+        return f"the serial log's newest boot says {serial.state.value}"
+    if metrics is not None and metrics.network in (NetworkTrend.FELL, NetworkTrend.FELL_JUST_NOW):
+        return "the VM's network traffic has stopped"
+    return None

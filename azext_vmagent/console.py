@@ -1,0 +1,80 @@
+"""Which stream gets what. On a plain terminal the report is the output; everywhere else the object is, and the report
+goes to stderr. Scripts never see anything but the object; nobody is ever asked anything.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Any
+
+from azext_vmagent.flow import Diagnosis
+from azext_vmagent.model import Answer
+from azext_vmagent.report.exit_code import exit_code
+from azext_vmagent.report.text import Style, report, step_line
+
+if TYPE_CHECKING:
+    from azure.cli.core import AzCli
+
+
+@dataclass
+class Console:
+    """The streams of this call. ``quiet`` after --only-show-errors."""
+
+    cli_ctx: AzCli
+    report_is_the_output: bool
+    steps: bool
+    quiet: bool
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @classmethod
+    def of(cls, cli_ctx: AzCli) -> Console:
+        """Decide by the options given, the configured default output and the streams."""
+        given = [str(p) for p in cli_ctx.data.get("safe_params") or []]
+        formatted = any(p == "-o" or _abbreviates(p, "--output", 4) or _abbreviates(p, "--query", 4) for p in given)
+        configured = cli_ctx.config.get("core", "output", fallback=None)
+        person = sys.stdout.isatty() and not formatted and not configured
+        verbose = any(_abbreviates(p, "--verbose", 5) or p == "--debug" for p in given)
+        quiet = bool(cli_ctx.only_show_errors)
+        return cls(cli_ctx, person and not quiet, (sys.stderr.isatty() or verbose) and not quiet, quiet)
+
+    def step(self, answer: Answer, name: str = "") -> None:
+        """Show one step as it ends, on stderr."""
+        if self.steps:
+            self._write(sys.stderr, [(f"{name}: " if name else "") + step_line(answer, self._style(sys.stderr))])
+
+    def show(self, diagnosis: Diagnosis) -> None:
+        """Show the report: on stdout when it is the output, else on stderr."""
+        if self.quiet:
+            return
+        stream = sys.stdout if self.report_is_the_output else sys.stderr
+        self._write(stream, ["", *report(diagnosis, self._style(stream)), ""])
+
+    def exit_with(self, result: Any) -> None:
+        """End the process with the verdict's code once az has printed the object."""
+        from knack.events import EVENT_CLI_SUCCESSFUL_EXECUTE
+
+        code = exit_code(result if isinstance(result, list) else [result])
+
+        def leave(*_args: Any, **_kwargs: Any) -> None:
+            sys.stdout.flush()
+            raise SystemExit(code)
+
+        self.cli_ctx.register_event(EVENT_CLI_SUCCESSFUL_EXECUTE, leave)
+
+    def _style(self, stream: IO[str]) -> Style:
+        return Style(stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb")
+
+    def _write(self, stream: IO[str], lines: list[str]) -> None:
+        text = "\n".join(lines) + "\n"
+        encoding = stream.encoding or "utf-8"
+        with self._lock:
+            stream.write(text.encode(encoding, "replace").decode(encoding))
+            stream.flush()
+
+
+def _abbreviates(given: str, option: str, least: int) -> bool:
+    """argparse takes any unambiguous beginning of an option."""
+    return len(given) >= least and option.startswith(given)

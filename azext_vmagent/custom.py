@@ -1,0 +1,42 @@
+"""What the commands do, one short function each; loaded only when one of them is called."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from azext_vmagent import targets
+from azext_vmagent.channels.choice import AUTO
+
+if TYPE_CHECKING:
+    from azure.cli.core.commands import AzCliCommand
+
+
+def diagnose_vm_agent(
+    cmd: AzCliCommand,
+    resource_group_name: str | None = None,
+    vm_name: str | None = None,
+    ids: list[str] | None = None,
+    timeout: int = 180,
+    run_command: str = AUTO,
+    exit_code: bool = False,
+    ssh_user: str | None = None,
+    ssh_key: str | None = None,
+    ssh_port: int | None = None,
+    ssh_host: str | None = None,
+) -> Any:
+    """Diagnose one VM, or several at once; the object, or None when a person has read the report already."""
+    from azext_vmagent.console import Console
+    from azext_vmagent.diagnosing import diagnose_all, diagnose_one
+
+    found = targets.resolve(cmd.cli_ctx, resource_group_name, vm_name, ids)
+    wish = targets.wish(run_command, ssh_user, ssh_host, ssh_port, ssh_key, timeout)
+    console = Console.of(cmd.cli_ctx)
+    if len(found) == 1:
+        result: Any = diagnose_one(cmd.cli_ctx, found[0], wish, timeout, console)
+    else:
+        result = diagnose_all(cmd.cli_ctx, found, wish, timeout, console)
+    if exit_code:
+        console.exit_with(result)
+    return None if console.report_is_the_output else result
+
+

@@ -1,0 +1,68 @@
+"""The real world behind the flow: az's login, ARM, the boot diagnostics storage, the guest's ports."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from azext_vmagent.channels import run_command, ssh
+from azext_vmagent.evidence import host_metrics, network, port, resource_health, serial_log
+from azext_vmagent.evidence.arm import ArmClient, arm_client
+from azext_vmagent.evidence.asking import Said
+from azext_vmagent.evidence.compute import Compute
+from azext_vmagent.evidence.deadline import Deadline
+from azext_vmagent.facts.port import PortFacts
+from azext_vmagent.model import Target
+
+if TYPE_CHECKING:
+    from azure.cli.core import AzCli
+
+
+class LiveAzure:
+    """Implements ``flow.Azure`` for one subscription."""
+
+    def __init__(self, compute: Compute, arm: ArmClient) -> None:
+        """Both clients are made once and shared by the threads that ask."""
+        self._compute, self._arm = compute, arm
+
+    def virtual_machine(self, target: Target, deadline: Deadline) -> Said:
+        """VM GET with its instance view."""
+        return "asked", self._compute.virtual_machine(target, deadline)
+
+    def serial_log(self, target: Target, deadline: Deadline) -> Said:
+        """The serial log's bytes."""
+        return serial_log.serial_log(self._compute, target, deadline)
+
+    def host_metrics(self, target: Target, now: datetime, deadline: Deadline) -> Said:
+        """24 hours of platform metrics."""
+        return host_metrics.host_metrics(self._arm, target, now, deadline)
+
+    def resource_health(self, target: Target, deadline: Deadline) -> Said:
+        """The current availability status."""
+        return resource_health.resource_health(self._arm, target, deadline)
+
+    def network_interface(self, nic_id: str, deadline: Deadline) -> Said:
+        """A NIC, expanded."""
+        return network.network_interface(self._arm, nic_id, deadline)
+
+    def probe_port(self, address: str, number: int, deadline: Deadline, rdp: bool) -> PortFacts:
+        """A look at a TCP port."""
+        return port.probe_port(address, number, deadline, rdp=rdp)
+
+    def run_command(self, target: Target, script: str, deadline: Deadline) -> Said:
+        """A script's stdout, through the agent."""
+        return run_command.run(self._compute, self._arm, target, script, deadline)
+
+    def ssh(self, login: ssh.SshLogin, script: str, deadline: Deadline) -> Said:
+        """A script's stdout, through OpenSSH."""
+        return ssh.run(login, script, deadline)
+
+    def in_cloud_shell(self) -> bool:
+        """Whether this runs in Azure Cloud Shell (it sets ACC_CLOUD; azure-cli-core looks at the same)."""
+        return bool(os.environ.get("ACC_CLOUD"))
+
+
+def live_azure(cli_ctx: AzCli, subscription: str) -> LiveAzure:
+    """The clients for az's cloud and login. Raises what az raises when nobody is logged in."""
+    return LiveAzure(Compute(cli_ctx, subscription), arm_client(cli_ctx, subscription))

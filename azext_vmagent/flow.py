@@ -1,0 +1,267 @@
+"""The whole story on one screen: outside evidence, one look inside, the verdict.
+
+``diagnose`` asks through ``Azure`` (the one seam to the outside world; tests put a recorded one there) and hands pure
+stages what came back. It always ends inside the budget, with a verdict that may be partial; only a VM that cannot be
+named at all is an error.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
+from typing import Protocol
+
+from azext_vmagent.channels import choice
+from azext_vmagent.channels.choice import ALWAYS, Wish
+from azext_vmagent.channels.ssh import SshLogin
+from azext_vmagent.evidence.asking import NotAsked, Said, SourceFailed, ask_all
+from azext_vmagent.evidence.deadline import Deadline
+from azext_vmagent.facts.instance_view import parse_vm
+from azext_vmagent.facts.port import NetworkFacts, PortFacts, parse_nic
+from azext_vmagent.facts.reading import (
+    HOST_METRICS,
+    INSTANCE_VIEW,
+    NETWORK,
+    PORT,
+    RESOURCE_HEALTH,
+    RUN_COMMAND,
+    SERIAL_LOG,
+    SSH,
+    Facts,
+    read,
+    told,
+)
+from azext_vmagent.guest import probe_script
+from azext_vmagent.model import Answer, Evidence, State, Target, Verdict
+from azext_vmagent.verdict.decide import decide, one_more_minute_would_tell
+
+#: what the outside evidence may take at most, so that something is left for the look inside
+OUTSIDE_SECONDS = 25.0
+#: the end of the budget is kept for the verdict itself
+RESERVE_SECONDS = 0.5
+MINUTE = timedelta(minutes=1)
+SSH_PORT, RDP_PORT = 22, 3389
+
+
+class Azure(Protocol):
+    """What the flow asks of the world outside. Every call may raise; ``ask_all`` turns that into an answer."""
+
+    def virtual_machine(self, target: Target, deadline: Deadline) -> Said:
+        """VM GET with its instance view."""
+
+    def serial_log(self, target: Target, deadline: Deadline) -> Said:
+        """The serial log's bytes."""
+
+    def host_metrics(self, target: Target, now: datetime, deadline: Deadline) -> Said:
+        """24 hours of platform metrics."""
+
+    def resource_health(self, target: Target, deadline: Deadline) -> Said:
+        """The current availability status."""
+
+    def network_interface(self, nic_id: str, deadline: Deadline) -> Said:
+        """A NIC, expanded."""
+
+    def probe_port(self, address: str, port: int, deadline: Deadline, rdp: bool) -> PortFacts:
+        """A look at a TCP port."""
+
+    def run_command(self, target: Target, script: str, deadline: Deadline) -> Said:
+        """A script's stdout, through the agent."""
+
+    def ssh(self, login: SshLogin, script: str, deadline: Deadline) -> Said:
+        """A script's stdout, through OpenSSH."""
+
+    def in_cloud_shell(self) -> bool:
+        """Whether this runs in Azure Cloud Shell, which has no route into the VNet."""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Everything one run produced. ``seconds`` by step, in the order they ended; ``total`` of the whole."""
+
+    facts: Facts
+    verdict: Verdict
+    answers: tuple[Answer, ...]
+    total: float = 0.0
+    wish: Wish = field(default_factory=Wish)
+
+
+Watch = Callable[[Answer], None]
+
+
+def diagnose(azure: Azure, target: Target, wish: Wish, timeout: float, watch: Watch = lambda _: None) -> Diagnosis:
+    """Ask, look inside once, decide. Raises SourceFailed when the VM itself cannot be named: missing or denied."""
+    started = time.monotonic()
+    deadline = Deadline(started + timeout - RESERVE_SECONDS)
+    evidence = _outside(azure, target, wish, deadline, watch)
+    evidence = _inside(azure, evidence, wish, deadline, watch)
+    facts = read(evidence)
+    verdict = decide(facts, wish)
+    if one_more_minute_would_tell(facts, verdict):
+        evidence = _one_more_minute(azure, facts, evidence, deadline, watch)
+        facts = read(evidence)
+        verdict = decide(facts, wish)
+    return Diagnosis(facts, verdict, tuple(evidence.answers.values()), time.monotonic() - started, wish)
+
+
+def _outside(azure: Azure, target: Target, wish: Wish, deadline: Deadline, watch: Watch) -> Evidence:
+    """All that needs no guest, at once; the port waits for the address that the VM's own answer leads to."""
+    now = datetime.now(timezone.utc)
+    budget = deadline.at_most(OUTSIDE_SECONDS)
+    machine: Future[dict[str, object] | None] = Future()
+    interface: Future[NetworkFacts | None] = Future()
+    sources: dict[str, Callable[[], Said]] = {
+        INSTANCE_VIEW: lambda: azure.virtual_machine(target, budget),
+        SERIAL_LOG: lambda: azure.serial_log(target, budget),
+        HOST_METRICS: lambda: azure.host_metrics(target, now, budget),
+        RESOURCE_HEALTH: lambda: azure.resource_health(target, budget),
+        NETWORK: lambda: _network(azure, machine, interface, wish, budget),
+        PORT: lambda: _port(azure, machine, interface, wish, budget),
+    }
+    answers: dict[str, Answer] = {}
+    for answer in ask_all(sources, budget):
+        if answer.source == INSTANCE_VIEW:
+            machine.set_result(answer.value if answer.state is State.OK else None)
+            _named(answer)
+        answers[answer.source] = answer
+        watch(told(answer))
+    return Evidence(target, now, answers)
+
+
+def _named(answer: Answer) -> None:
+    """A VM that does not exist, or that the caller may not see, ends the command; every other failure is a result."""
+    if answer.state is State.DENIED or answer.status == 404:
+        raise SourceFailed(answer.state, answer.detail, answer.missing_action, answer.status)
+
+
+def _network(
+    azure: Azure,
+    machine: Future[dict[str, object] | None],
+    interface: Future[NetworkFacts | None],
+    wish: Wish,
+    budget: Deadline,
+) -> Said:
+    """The primary NIC; asked only when a port is going to be looked at."""
+    found = None
+    try:
+        vm = parse_vm(machine.result(timeout=budget.remaining()) or {})
+        if not vm.nic_ids:
+            raise NotAsked("the VM's network interface is not known")
+        if vm.power and not vm.running:
+            raise NotAsked(f"the VM is {vm.power}")
+        _, nic = azure.network_interface(vm.nic_ids[0], budget)
+        found = parse_nic(nic, _port_number(vm.os_type, wish))
+        return found.public_address or "no public address", found
+    finally:
+        interface.set_result(found)
+
+
+def _port(
+    azure: Azure,
+    machine: Future[dict[str, object] | None],
+    interface: Future[NetworkFacts | None],
+    wish: Wish,
+    budget: Deadline,
+) -> Said:
+    vm = parse_vm(machine.result(timeout=budget.remaining()) or {})
+    if vm.power and not vm.running:
+        raise NotAsked(f"the VM is {vm.power}")
+    port = _port_number(vm.os_type, wish)
+    address = wish.ssh_host
+    if address is None:
+        network = interface.result(timeout=budget.remaining())
+        address = network.public_address if network else None
+        if address is None:
+            raise NotAsked(_why_no_address(azure, network))
+    found = azure.probe_port(address, port, budget, vm.os_type.lower() == "windows")
+    return "looked at", found
+
+
+def _why_no_address(azure: Azure, network: NetworkFacts | None) -> str:
+    if network is None:
+        return "the VM's address is not known; --ssh-host names one"
+    if azure.in_cloud_shell():
+        return "the VM has no public address, and Cloud Shell has no route into its network"
+    private = network.private_address or "its private address"
+    return (
+        f"the VM has no public address; --ssh-host {private} looks there if this machine has a route into its network"
+    )
+
+
+def _port_number(os_type: str, wish: Wish) -> int:
+    if os_type.lower() == "windows":
+        return RDP_PORT
+    return wish.ssh_port or SSH_PORT
+
+
+def _inside(azure: Azure, evidence: Evidence, wish: Wish, deadline: Deadline, watch: Watch) -> Evidence:
+    """One look inside the guest, through the first channel that works; the others say why they were not used."""
+    facts = read(evidence)
+    address = wish.ssh_host or (facts.network.public_address if facts.network else None)
+    nowhere = choice.why_not_inside(facts)
+    refusals = {
+        SSH: nowhere or choice.why_not_ssh(facts, wish, address),
+        RUN_COMMAND: nowhere or choice.why_not_run_command(facts, wish),
+    }
+    order = (RUN_COMMAND, SSH) if wish.run_command == ALWAYS else (SSH, RUN_COMMAND)
+    answers = dict(evidence.answers)
+    for channel in order:
+        refusal = refusals[channel]
+        if refusal is None and any(answers.get(c) and answers[c].state is State.OK for c in order):
+            refusal = "not needed: the guest has answered"
+        if refusal is None and channel == RUN_COMMAND and _says_dead(answers.get(SSH)) and wish.run_command != ALWAYS:
+            refusal = "not sent: the guest did not answer through SSH"
+        if refusal is not None:
+            answers[channel] = Answer(channel, State.NOT_ASKED, refusal)
+        else:
+            call = _channel(azure, channel, evidence.target, wish, address, deadline)
+            answers[channel] = next(iter(ask_all({channel: call}, deadline)))
+        watch(told(answers[channel]))
+    return replace(evidence, answers=answers)
+
+
+def _says_dead(answer: Answer | None) -> bool:
+    return answer is not None and answer.state is State.TIMED_OUT
+
+
+def _channel(
+    azure: Azure, channel: str, target: Target, wish: Wish, address: str | None, deadline: Deadline
+) -> Callable[[], Said]:
+    if channel == RUN_COMMAND:
+        return lambda: azure.run_command(target, probe_script(), deadline)
+    login = SshLogin(address or "", wish.ssh_user or "", wish.ssh_port, wish.ssh_key)
+    return lambda: azure.ssh(login, probe_script(), deadline)
+
+
+def _one_more_minute(azure: Azure, facts: Facts, evidence: Evidence, deadline: Deadline, watch: Watch) -> Evidence:
+    """Wait for the first whole minute that began after we asked, if the budget reaches that far, and ask once more."""
+    asked_at, newest = facts.asked_at, facts.metrics.newest if facts.metrics else None
+    if newest is None:
+        return evidence
+    first_minute = datetime.fromtimestamp(math.ceil(asked_at.timestamp() / 60) * 60, timezone.utc)
+    lag = max(timedelta(seconds=3), asked_at - newest - 2 * MINUTE)
+    wait = (first_minute + MINUTE + lag - datetime.now(timezone.utc)).total_seconds()
+    if wait > deadline.remaining() - 5:
+        return evidence
+    watch(
+        Answer(
+            HOST_METRICS,
+            State.NOT_ASKED,
+            f"waiting {wait:.0f} s for the first minute that covers now: it tells scenario 3 from 4",
+        )
+    )
+    time.sleep(max(0.0, wait))
+    call = {HOST_METRICS: lambda: azure.host_metrics(facts.target, datetime.now(timezone.utc), deadline)}
+    answer = next(iter(ask_all(call, deadline)))
+    watch(told(answer))
+    if answer.state is not State.OK:
+        return evidence
+    return replace(evidence, answers={**evidence.answers, HOST_METRICS: answer})
+
+
+def seconds_by_step(answers: tuple[Answer, ...]) -> Mapping[str, float]:
+    """How long each source took, for the timings of the JSON contract."""
+    return {answer.source: round(answer.seconds, 3) for answer in answers if answer.seconds is not None}

@@ -1,0 +1,138 @@
+"""The JSON contract: one diagnosis as plain dicts and lists (schemaVersion 1: add, never rename).
+
+az sorts the keys of JSON and drops tuples and dataclasses on the way, so everything is converted here.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from azext_vmagent.facts.reading import Facts
+from azext_vmagent.facts.serial_log import SerialLogFacts
+from azext_vmagent.flow import Diagnosis, seconds_by_step
+from azext_vmagent.model import Answer, Cause, NextStep, Reason, Since, Target, Verdict
+from azext_vmagent.report.redaction import safe
+
+SCHEMA_VERSION = "1"
+
+Document = dict[str, Any]
+
+
+def document(diagnosis: Diagnosis) -> Document:
+    """The object that scripts get."""
+    facts, verdict = diagnosis.facts, diagnosis.verdict
+    return {
+        "schemaVersion": SCHEMA_VERSION,
+        "vm": _vm(facts, verdict.since),
+        "verdict": _verdict(verdict),
+        "serialLog": _serial_log(facts.serial),
+        "channels": [_channel(answer) for answer in diagnosis.answers],
+        "repair": None,
+        "timings": {"total": round(diagnosis.total, 3), "byStep": dict(seconds_by_step(diagnosis.answers))},
+    }
+
+
+def error_document(target: Target, code: str, message: str) -> Document:
+    """The row of a VM that could not be asked, among several."""
+    return {
+        "schemaVersion": SCHEMA_VERSION,
+        "vm": {"id": target.id, "name": target.name, "resourceGroup": target.resource_group},
+        "verdict": None,
+        "error": {"code": code, "message": safe(message)},
+    }
+
+
+def _vm(facts: Facts, since: Since | None) -> Document:
+    vm, target = facts.vm, facts.target
+    agent: Document = {
+        "status": vm.agent.value if vm else None,
+        "version": (safe(vm.agent_version) or None) if vm else None,
+        "message": (safe(vm.agent_message) or None) if vm else None,
+        "since": {"time": _time(since.time), "source": since.source} if since else None,
+    }
+    return {
+        "id": target.id,
+        "name": target.name,
+        "resourceGroup": target.resource_group,
+        "location": vm.location or None if vm else None,
+        "osType": vm.os_type or None if vm else None,
+        "powerState": vm.power or None if vm else None,
+        "agent": agent,
+    }
+
+
+def _verdict(verdict: Verdict) -> Document:
+    return {
+        "scenario": verdict.scenario.value,
+        "number": verdict.scenario.number,
+        "candidates": [candidate.value for candidate in verdict.candidates],
+        "cause": _cause(verdict.cause) if verdict.cause else None,
+        "otherCauses": [_cause(cause) for cause in verdict.other_causes],
+        "confidence": verdict.confidence.value,
+        "summary": safe(verdict.summary),
+        "because": [_reason(reason) for reason in verdict.because],
+        "ruledOut": [_reason(reason) for reason in verdict.ruled_out],
+        "notChecked": [_reason(reason) for reason in verdict.not_checked],
+        "nextSteps": [_step(step) for step in verdict.next_steps],
+    }
+
+
+def _cause(cause: Cause) -> Document:
+    return {
+        "code": cause.code,
+        "slug": cause.slug,
+        "title": safe(cause.title),
+        "detail": safe(cause.detail),
+        "culprit": safe(cause.culprit) if cause.culprit else None,
+    }
+
+
+def _reason(reason: Reason) -> Document:
+    found = {
+        "what": safe(reason.what),
+        "channel": reason.channel,
+        "source": safe(reason.source) if reason.source else None,
+        "line": reason.line,
+        "excerpt": safe(reason.excerpt) if reason.excerpt else None,
+        "time": _time(reason.time),
+    }
+    return found | ({"scenario": reason.scenario.value} if reason.scenario else {})
+
+
+def _step(step: NextStep) -> Document:
+    return {
+        "action": safe(step.action),
+        "command": step.command,
+        "effect": step.effect,
+        "risk": step.risk,
+        "downtime": step.downtime,
+        "undo": safe(step.undo) if step.undo else None,
+        "link": step.link,
+    }
+
+
+def _serial_log(serial: SerialLogFacts | None) -> Document | None:
+    if serial is None:
+        return None
+    return {
+        "boots": serial.boots,
+        "state": serial.state.value,
+        "outlook": serial.outlook.value,
+        "bootLine": serial.boot_line,
+        "bootTime": _time(serial.boot_time),
+        "lastLine": safe(serial.last_line),
+        "events": [
+            {"line": event.line, "text": safe(event.text), "meaning": event.meaning, "cause": event.code}
+            for event in serial.deciding
+        ],
+    }
+
+
+def _channel(answer: Answer) -> Document:
+    seconds = round(answer.seconds, 3) if answer.seconds is not None else None
+    return {"name": answer.source, "status": answer.state.value, "detail": safe(answer.detail), "seconds": seconds}
+
+
+def _time(moment: datetime | None) -> str | None:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None

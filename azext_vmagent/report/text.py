@@ -1,0 +1,152 @@
+"""The report for people: verdict first, then what decided it, then the next command. Pure: text in, lines out."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+from datetime import datetime, timezone
+
+from azext_vmagent.facts.reading import Facts
+from azext_vmagent.flow import Diagnosis
+from azext_vmagent.model import Answer, Confidence, NextStep, Reason, Scenario, State, Verdict
+from azext_vmagent.report.redaction import safe
+from azext_vmagent.verdict.evidence_lines import age
+
+WIDTH = 100
+LABEL = 12
+
+_MARKS = {State.OK: "✓", State.NOT_ASKED: "–"}
+_COLOURS = {"red": 31, "green": 32, "yellow": 33, "bold": 1, "dim": 2}
+
+
+class Style:
+    """Colours, or none."""
+
+    def __init__(self, colour: bool) -> None:
+        """Colour only where a person reads."""
+        self._colour = colour
+
+    def __call__(self, text: str, *names: str) -> str:
+        """The text in these colours."""
+        if not self._colour:
+            return text
+        return "".join(f"\x1b[{_COLOURS[name]}m" for name in names) + text + "\x1b[0m"
+
+
+def step_line(answer: Answer, style: Style) -> str:
+    """One step as it ends: ``✓ serial log        login prompt in the newest boot      0.9 s``."""
+    mark = _MARKS.get(answer.state, "✗")
+    seconds = f"{answer.seconds:.1f} s" if answer.seconds is not None else ""
+    mark = style(mark, "green") if mark == "✓" else style(mark, "yellow") if mark == "✗" else mark
+    detail = safe(answer.detail)
+    return f"  {mark} {answer.source:<18} {detail:<60} {seconds:>6}".rstrip()
+
+
+def heading(facts: Facts) -> str:
+    """``web-03  rg-shop · japaneast · Linux (image) · running · agent Not Ready``."""
+    vm = facts.vm
+    parts = [facts.target.resource_group]
+    if vm is not None:
+        system = vm.os_type + (f" ({vm.image})" if vm.image else "")
+        parts += [part for part in (vm.location, system, vm.power) if part]
+        parts.append(f"agent {vm.agent.value}")
+    else:
+        parts.append("the VM's state is not known")
+    return safe(f"{facts.target.name}  {' · '.join(parts)}")
+
+
+def report(diagnosis: Diagnosis, style: Style) -> list[str]:
+    """The lines of the report after the steps."""
+    verdict, now = diagnosis.verdict, datetime.now(timezone.utc)
+    lines = [heading(diagnosis.facts), "", _title(verdict, style)]
+    lines += _reasons(verdict.because)
+    if verdict.cause and (verdict.scenario.number or verdict.scenario in _CAUSE_TELLS):
+        culprit = f": {safe(verdict.cause.culprit)}" if verdict.cause.culprit and verdict.cause.culprit not in verdict.cause.title else ""
+        lines += _entry("cause", f"{verdict.cause.code}  {safe(verdict.cause.title)}{culprit}")
+    for other in verdict.other_causes:
+        lines += _entry("also", f"{other.code}  {safe(other.title)}" + (f": {safe(other.culprit)}" if other.culprit else ""))
+    if verdict.since:
+        when = verdict.since.time
+        lines += _entry("since", f"{when:%Y-%m-%d %H:%M} UTC, {age(now - when)} ago ({verdict.since.source})")
+    elif verdict.scenario.number or verdict.scenario is Scenario.UNCERTAIN:
+        lines += _entry("since", "not known: Azure does not say since when")
+    lines += _ruled_out(verdict.ruled_out)
+    lines += _unknown(verdict)
+    lines += ["", *_steps(verdict.next_steps, style)]
+    slug = f"{verdict.cause.slug} ({verdict.cause.code})" if verdict.cause else verdict.scenario.value
+    return [*lines, "", f"{slug} in {diagnosis.total:.1f} s"]
+
+
+_CAUSE_TELLS = (Scenario.AGENT_DEGRADED, Scenario.PLATFORM)
+
+
+def _title(verdict: Verdict, style: Style) -> str:
+    number = verdict.scenario.number
+    if number:
+        title = f"Scenario {number}: {safe(verdict.summary)}"
+    elif verdict.scenario is Scenario.UNCERTAIN:
+        names = [f"{c.number} ({c.value})" if c.number else c.value for c in verdict.candidates]
+        title = f"Uncertain: {_either(names)}. {safe(verdict.summary)}" if names else f"Uncertain. {safe(verdict.summary)}"
+    else:
+        title = f"{verdict.scenario.value.replace('-', ' ').capitalize()}: {safe(verdict.summary)}"
+    colour = "green" if verdict.scenario is Scenario.HEALTHY and verdict.confidence is not Confidence.WEAK else "red" if number else "yellow"
+    first, *rest = textwrap.wrap(title, WIDTH - 10)
+    padded = f"{first:<{WIDTH - 10}} {verdict.confidence.value}"
+    return "\n".join([style(padded, "bold", colour), *(style(line, "bold", colour) for line in rest)])
+
+
+def _either(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " or " + names[-1]
+
+
+def _reasons(reasons: Iterable[Reason]) -> list[str]:
+    lines: list[str] = []
+    for index, reason in enumerate(reasons):
+        place = ", ".join(p for p in (reason.channel, _place(reason)) if p)
+        lines += _entry("because" if index == 0 else "", f"{safe(reason.what)}  [{place}]")
+        if reason.excerpt:
+            lines += _entry("", safe(reason.excerpt), indent=2)
+    return lines
+
+
+def _place(reason: Reason) -> str:
+    source = reason.source or ""
+    where = f"{source} line {reason.line}" if reason.line else source
+    return f"{where} {reason.time:%m-%d %H:%M:%SZ}".strip() if reason.time else where.strip()
+
+
+def _ruled_out(reasons: Iterable[Reason]) -> list[str]:
+    """Scenarios that fall for the same reason share a line: ``not 3, 4   the SSH port greets``."""
+    grouped: dict[str, list[str]] = {}
+    for reason in reasons:
+        number = reason.scenario.number if reason.scenario else None
+        grouped.setdefault(safe(reason.what), []).append(str(number or ""))
+    return [line for what, numbers in grouped.items() for line in _entry("not " + ", ".join(numbers), what)]
+
+
+def _unknown(verdict: Verdict) -> list[str]:
+    lines: list[str] = []
+    for index, reason in enumerate(verdict.not_checked):
+        lines += _entry("not checked" if index == 0 else "", f"{reason.channel}: {safe(reason.what)}")
+    return lines
+
+
+def _steps(steps: Iterable[NextStep], style: Style) -> list[str]:
+    lines: list[str] = []
+    for index, step in enumerate(steps):
+        label = "do now" if index == 0 else "or"
+        notes = " · ".join(n for n in (step.effect, f"downtime: {step.downtime}" if step.downtime else None, f"risk: {step.risk}" if step.risk and step.risk != "none known" else None) if n)
+        if step.command:
+            lines.append(f"  {label:<{LABEL - 2}} {style(step.command, 'bold')}")
+            lines += _entry("", safe(step.action) + (f" · {notes}" if notes else ""))
+        else:
+            lines += _entry(label, safe(step.action) + (f" · {notes}" if notes else "") + (f" · {step.link}" if step.link else ""))
+    return lines
+
+
+def _entry(label: str, text: str, indent: int = 0) -> list[str]:
+    """A labelled paragraph with a hanging indent; nothing is cut in the middle of a word unless it must."""
+    margin = " " * (LABEL + 1 + indent)
+    wrapped = textwrap.wrap(text, WIDTH, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False, break_long_words=False) or [margin]
+    first = f"  {label:<{LABEL - 2}} " + " " * indent + wrapped[0].strip()
+    return [first.rstrip(), *wrapped[1:]]

@@ -1,0 +1,454 @@
+"""Facts in, one verdict out. Pure, and the only place where scenarios are told apart.
+
+Read it top to bottom: the first rule that applies answers. What the guest says about itself outweighs what is seen from
+outside; what is seen now outweighs the platform's word, which lags by minutes; a source that gave nothing never counts as
+evidence. A verdict that rests on one piece of evidence is «likely», on two independent ones «certain».
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+from azext_vmagent.causes import boot, network, platform
+from azext_vmagent.causes.access import az_vm, diagnose_again, vm_arguments
+from azext_vmagent.channels.choice import Wish
+from azext_vmagent.facts.host_metrics import CpuState, NetworkTrend
+from azext_vmagent.facts.instance_view import AgentStatus
+from azext_vmagent.facts.port import PortOutcome
+from azext_vmagent.facts.reading import HOST_METRICS, INSTANCE_VIEW, PORT, RUN_COMMAND, SERIAL_LOG, SSH, Facts
+from azext_vmagent.facts.serial_log import Outlook, SerialState
+from azext_vmagent.model import Confidence, NextStep, Reason, Scenario, State, Verdict
+from azext_vmagent.verdict import evidence_lines as say
+from azext_vmagent.verdict.inside import decide_inside
+from azext_vmagent.verdict.unseen import not_checked
+
+#: a VM younger than this may simply not have reported yet (Windows images take the longest)
+YOUNG = timedelta(minutes=15)
+#: bytes a minute that an idle guest sends for its agent alone, with room; a step from below it may be the agent's own
+#: silence. Measured in our laboratory with agent 2.7.3.0; unverified on Azure.
+AGENT_TRAFFIC = 150_000.0
+
+Rule = Callable[[Facts, Wish], Verdict | None]
+
+
+def decide(facts: Facts, wish: Wish) -> Verdict:
+    """The verdict on these facts, with what was not checked and when the silence began."""
+    verdict = next(found for rule in RULES if (found := rule(facts, wish)) is not None)
+    return replace(
+        verdict,
+        since=None if verdict.scenario is Scenario.HEALTHY else say.since(facts),
+        not_checked=verdict.not_checked + not_checked(facts),
+    )
+
+
+def _powered_off(facts: Facts, _wish: Wish) -> Verdict | None:
+    vm = facts.vm
+    if vm is None or not vm.power or vm.running:
+        return None
+    start = NextStep(
+        "start the VM",
+        az_vm("start", facts),
+        effect="the guest boots; the agent reports a few minutes later",
+        downtime="none",
+    )
+    return Verdict(
+        Scenario.VM_NOT_RUNNING,
+        Confidence.CERTAIN,
+        f"The VM is {vm.power}: no agent can report",
+        cause=platform.VM_STOPPED,
+        because=(Reason(f"Azure shows the power state {vm.power}", INSTANCE_VIEW),),
+        next_steps=() if vm.power in ("starting", "stopping", "deallocating") else (start,),
+    )
+
+
+def _not_booted(facts: Facts, _wish: Wish) -> Verdict | None:
+    serial = facts.serial
+    if serial is None or serial.outlook is not Outlook.NOT_BOOTED or _alive(facts):
+        return None
+    cause = boot.serial_cause(serial)
+    agrees = _silent(facts) or _refused(facts) or _times_out(facts)
+    hung = serial.state is SerialState.HUNG
+    return Verdict(
+        Scenario.OS_NOT_RUNNING,
+        Confidence.CERTAIN if agrees else Confidence.LIKELY,
+        "The guest OS hangs" if hung else "The guest OS did not boot",
+        cause=cause or (boot.HUNG if hung else None),
+        because=say.serial_lines(serial) + _outside(facts, ports=True),
+        ruled_out=(
+            say.out(Scenario.AGENT_STOPPED, "the newest boot never came as far as its services", SERIAL_LOG),
+            say.out(Scenario.NETWORK_DOWN, "the newest boot shows no login prompt", SERIAL_LOG),
+        ),
+        next_steps=boot.hung_remedies(facts) if hung else boot.boot_remedies(cause, facts),
+    )
+
+
+def _no_agent(facts: Facts, _wish: Wish) -> Verdict | None:
+    vm = facts.vm
+    if vm is None or vm.provision_vm_agent is not False or vm.agent is AgentStatus.READY:
+        return None
+    return Verdict(
+        Scenario.NO_AGENT_EXPECTED,
+        Confidence.CERTAIN,
+        "This VM was created without an agent: «Not Ready» is expected, not a fault",
+        cause=platform.NO_AGENT,
+        because=(
+            Reason("osProfile says provisionVMAgent: false", INSTANCE_VIEW, "VM model"),
+            say.agent_word(vm),
+            *_outside(facts, ports=True),
+        ),
+        next_steps=(
+            NextStep(
+                "nothing needs repair; to use extensions, install the agent in the guest",
+                None,
+                effect="Run Command and extensions become possible once allowExtensionOperations is true as well",
+                link="https://learn.microsoft.com/azure/virtual-machines/extensions/update-linux-agent",
+            ),
+        ),
+    )
+
+
+def _inside(facts: Facts, wish: Wish) -> Verdict | None:
+    return decide_inside(facts, wish)
+
+
+def _young(facts: Facts, _wish: Wish) -> Verdict | None:
+    vm = facts.vm
+    if vm is None or vm.time_created is None or vm.agent is AgentStatus.READY:
+        return None
+    old = facts.asked_at - vm.time_created
+    if not timedelta(0) <= old < YOUNG:
+        return None
+    return Verdict(
+        Scenario.PROVISIONING,
+        Confidence.LIKELY,
+        f"The VM was created {say.age(old)} ago: its agent has not reported yet",
+        cause=platform.JUST_CREATED,
+        because=(
+            Reason(f"created {say.age(old)} ago", INSTANCE_VIEW, "VM model", time=vm.time_created),
+            say.agent_word(vm),
+            *_outside(facts, ports=True),
+        ),
+        next_steps=(
+            NextStep(
+                "ask again in a few minutes",
+                diagnose_again(facts),
+                effect="a new VM's agent usually reports within 5 min",
+            ),
+        ),
+    )
+
+
+def _platform_event(facts: Facts, _wish: Wish) -> Verdict | None:
+    health = facts.health
+    if (
+        health is None
+        or not health.platform_event
+        or health.state.lower() not in ("unavailable", "degraded")
+        or _alive(facts)
+    ):
+        return None
+    redeploy = boot.redeploy_step(facts)
+    return Verdict(
+        Scenario.PLATFORM,
+        Confidence.LIKELY,
+        "The platform reports a problem of its own with this VM",
+        cause=platform.HOST_EVENT,
+        because=(say.health(facts), *_outside(facts)),
+        next_steps=(
+            NextStep("wait for the platform, it is working on it", diagnose_again(facts)),
+            *((redeploy,) if redeploy else ()),
+        ),
+    )
+
+
+def _booting(facts: Facts, _wish: Wish) -> Verdict | None:
+    serial = facts.serial
+    if serial is None or serial.outlook is not Outlook.BOOTING or _alive(facts):
+        return None
+    return Verdict(
+        Scenario.UNCERTAIN,
+        Confidence.WEAK,
+        "The guest is booting or shutting down: too early to tell",
+        candidates=(Scenario.OS_NOT_RUNNING,),
+        because=(
+            Reason(f"the newest boot is {serial.state.value}", SERIAL_LOG, None, None, serial.last_line or None),
+            *_outside(facts, ports=True),
+        ),
+        next_steps=(
+            NextStep(
+                "ask again in two minutes: a boot that still stands there hangs (scenario 4)", diagnose_again(facts)
+            ),
+        ),
+    )
+
+
+def _ready(facts: Facts, wish: Wish) -> Verdict | None:
+    """Ready, and nobody has looked inside: the platform's word alone, which lags."""
+    vm = facts.vm
+    if (
+        vm is None
+        or vm.agent is not AgentStatus.READY
+        or _fell(facts)
+        or _dead_port(facts)
+        or _serial_network_down(facts)
+    ):
+        return None
+    if (
+        facts.state(RUN_COMMAND) in (State.TIMED_OUT, State.FAILED, State.GARBLED)
+        or facts.state(SSH) is State.TIMED_OUT
+    ):
+        return _outside_uncertain(
+            facts,
+            (Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED),
+            "Azure says Ready, yet the agent does not answer",
+        )
+    return Verdict(
+        Scenario.HEALTHY,
+        Confidence.WEAK,
+        "Azure says Ready and nothing contradicts it; nobody looked inside, and Azure's word may lag by minutes",
+        because=(say.agent_word(vm), *_outside(facts, ports=True)),
+        next_steps=(
+            NextStep(
+                "look inside the guest to be sure",
+                diagnose_again(facts, "--ssh-user USER" if wish.run_command == "never" else "--run-command always"),
+            ),
+        ),
+    )
+
+
+def _network_or_hang(facts: Facts, _wish: Wish) -> Verdict | None:
+    """Scenarios 3 and 4 of a guest that had booted: its traffic stopped; is its processor alive?"""
+    metrics, serial = facts.metrics, facts.serial
+    if _alive(facts) or _refused(facts) or not (_fell(facts) or _dead_port(facts) or _serial_network_down(facts)):
+        return None
+    booted = serial is not None and serial.outlook is Outlook.HEALTHY
+    cpu = metrics.cpu if metrics is not None else CpuState.UNKNOWN
+    fell, dead_port = _fell(facts), _dead_port(facts)
+    evidence = _outside(facts, ports=True)
+    if fell and cpu in (CpuState.FLAT_ZERO, CpuState.PEGGED, CpuState.ONE_CORE_PEGGED):
+        if cpu is not CpuState.FLAT_ZERO and not dead_port:
+            return _outside_uncertain(
+                facts, (Scenario.NETWORK_DOWN, Scenario.OS_NOT_RUNNING), "The guest's network is silent"
+            )
+        return Verdict(
+            Scenario.OS_NOT_RUNNING,
+            Confidence.CERTAIN if dead_port and metrics and metrics.network is NetworkTrend.FELL else Confidence.LIKELY,
+            "The guest OS hangs: its network and its processor are dead",
+            cause=boot.HUNG,
+            because=evidence,
+            ruled_out=(say.out(Scenario.NETWORK_DOWN, "the processor would go on working", HOST_METRICS),),
+            next_steps=boot.hung_remedies(facts),
+        )
+    if _serial_network_down(facts) or (booted and fell and cpu is CpuState.ALIVE):
+        return _network_down(facts, dead_port)
+    return _outside_uncertain(
+        facts, (Scenario.NETWORK_DOWN, Scenario.OS_NOT_RUNNING), "The guest had booted and is now out of reach"
+    )
+
+
+def _network_down(facts: Facts, dead_port: bool) -> Verdict:
+    metrics = facts.metrics
+    own_silence = metrics is not None and (metrics.baseline_out or 0.0) < AGENT_TRAFFIC
+    if not dead_port and own_silence and not _serial_network_down(facts):
+        candidates = (Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED, Scenario.NETWORK_DOWN)
+        return _outside_uncertain(
+            facts, candidates, "The guest sends nothing any more, and what it used to send may have been the agent's"
+        )
+    lasting = metrics is not None and metrics.network is NetworkTrend.FELL
+    return Verdict(
+        Scenario.NETWORK_DOWN,
+        Confidence.CERTAIN if dead_port and (lasting or _serial_network_down(facts)) else Confidence.LIKELY,
+        "The guest OS runs, its network interface is down",
+        cause=network.NIC_DOWN,
+        because=_outside(facts, ports=True),
+        ruled_out=(
+            say.out(
+                Scenario.OS_NOT_RUNNING,
+                "the newest boot reached its prompt and the processor is at work",
+                f"{SERIAL_LOG}, {HOST_METRICS}",
+            ),
+            *(
+                (
+                    say.out(Scenario.AGENT_STOPPED, "an agent that stops leaves the SSH port open", PORT),
+                    say.out(Scenario.WIRE_SERVER_BLOCKED, "a blocked Wire Server leaves the SSH port open", PORT),
+                )
+                if dead_port
+                else ()
+            ),
+        ),
+        next_steps=network.remedies(facts),
+    )
+
+
+def _agent_or_wire_server(facts: Facts, _wish: Wish) -> Verdict | None:
+    """The guest is alive and the agent is silent: 1 or 2, which only a look inside can tell."""
+    if not _alive(facts):
+        return None
+    return _outside_uncertain(
+        facts, (Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED), "The guest is alive, its agent is silent"
+    )
+
+
+def _rest(facts: Facts, _wish: Wish) -> Verdict:
+    if _refused(facts):
+        candidates = (Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED, Scenario.OS_NOT_RUNNING)
+        return _outside_uncertain(facts, candidates, "The guest's network stack is alive, its SSH server is not")
+    metrics = facts.metrics
+    flowed = metrics is not None and metrics.network is NetworkTrend.FLOWING and metrics.newest is not None
+    every = (Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED, Scenario.NETWORK_DOWN, Scenario.OS_NOT_RUNNING)
+    summary = "Too little could be seen to tell the scenarios apart"
+    if flowed and metrics is not None and metrics.newest is not None:
+        ago = say.age(facts.asked_at - metrics.newest)
+        summary = f"The guest still sent its usual traffic {ago} ago: 1 or 2, unless it broke since"
+    return _outside_uncertain(facts, every, summary)
+
+
+RULES: tuple[Rule, ...] = (
+    _powered_off,
+    _inside,
+    _not_booted,
+    _no_agent,
+    _young,
+    _platform_event,
+    _booting,
+    _ready,
+    _network_or_hang,
+    _agent_or_wire_server,
+    _rest,
+)
+
+
+# -- what the facts say, as yes or no ----------------------------------------------------------------------------------
+
+
+def _alive(facts: Facts) -> bool:
+    """The guest's own server spoke just now, or the host saw its traffic in a minute that began after we had asked.
+
+    An older minute does not count: the guest may have broken since, and the instance view does not say when.
+    """
+    if facts.port is not None and facts.port.outcome is PortOutcome.GREETING:
+        return True
+    return facts.state(SSH) is State.DENIED or _flows_now(facts)
+
+
+def _flows_now(facts: Facts) -> bool:
+    metrics = facts.metrics
+    return metrics is not None and metrics.network is NetworkTrend.FLOWING and metrics.covers(facts.asked_at)
+
+
+def _silent(facts: Facts) -> bool:
+    return facts.vm is not None and facts.vm.agent is not AgentStatus.READY
+
+
+def one_more_minute_would_tell(facts: Facts, verdict: Verdict) -> bool:
+    """Whether host metrics of a minute that begins after ``asked_at`` could settle an uncertain verdict."""
+    return (
+        verdict.scenario is Scenario.UNCERTAIN
+        and not {Scenario.NETWORK_DOWN, Scenario.OS_NOT_RUNNING}.isdisjoint(verdict.candidates)
+        and facts.guest is None
+        and facts.metrics is not None
+        and facts.metrics.newest is not None
+        and facts.metrics.network is not NetworkTrend.ALWAYS_LOW
+        and not facts.metrics.covers(facts.asked_at)
+        and not (facts.serial is not None and facts.serial.outlook is Outlook.BOOTING)
+    )
+
+
+def _refused(facts: Facts) -> bool:
+    return facts.port is not None and facts.port.outcome is PortOutcome.REFUSED
+
+
+def _times_out(facts: Facts) -> bool:
+    return facts.port is not None and facts.port.outcome in (PortOutcome.TIMED_OUT, PortOutcome.SILENT)
+
+
+def _dead_port(facts: Facts) -> bool:
+    """The port times out although the way to it is known to be open."""
+    return _times_out(facts) and facts.network is not None and facts.network.path_open is True
+
+
+def _fell(facts: Facts) -> bool:
+    return facts.metrics is not None and facts.metrics.network in (NetworkTrend.FELL, NetworkTrend.FELL_JUST_NOW)
+
+
+def _serial_network_down(facts: Facts) -> bool:
+    return facts.serial is not None and facts.serial.outlook is Outlook.NETWORK_DOWN
+
+
+# -- pieces of a verdict -----------------------------------------------------------------------------------------------
+
+
+def _outside(facts: Facts, ports: bool = False) -> tuple[Reason, ...]:
+    """What was seen from outside, the most telling first."""
+    found = []
+    if ports and facts.port is not None:
+        found.append(say.port(facts.port))
+    if facts.metrics is not None and facts.metrics.network is not NetworkTrend.UNKNOWN:
+        found.append(say.metrics(facts.metrics))
+    if facts.serial is not None and facts.serial.prompt is not None and facts.serial.outlook is Outlook.HEALTHY:
+        found.append(say.prompt(facts.serial))
+    if _serial_network_down(facts) and facts.serial is not None:
+        found.extend(say.serial_lines(facts.serial, 2))
+    if facts.vm is not None:
+        found.append(say.agent_word(facts.vm))
+    return tuple(dict.fromkeys(found))
+
+
+def _outside_uncertain(facts: Facts, candidates: tuple[Scenario, ...], summary: str) -> Verdict:
+    ruled_out = []
+    if facts.port is not None and facts.port.outcome is PortOutcome.GREETING:
+        ruled_out = [say.out(s, "the SSH port greets", PORT) for s in (Scenario.NETWORK_DOWN, Scenario.OS_NOT_RUNNING)]
+    elif facts.state(SSH) is State.DENIED:
+        ruled_out = [
+            say.out(s, "the SSH server answers", SSH) for s in (Scenario.NETWORK_DOWN, Scenario.OS_NOT_RUNNING)
+        ]
+    elif _flows_now(facts):
+        ruled_out = [
+            say.out(s, "the guest sends traffic as before, now", HOST_METRICS)
+            for s in (Scenario.NETWORK_DOWN, Scenario.OS_NOT_RUNNING)
+        ]
+    return Verdict(
+        Scenario.UNCERTAIN,
+        Confidence.WEAK,
+        summary,
+        candidates=candidates,
+        because=_outside(facts, ports=True),
+        ruled_out=tuple(ruled_out),
+        next_steps=_settle(facts, candidates),
+    )
+
+
+def _settle(facts: Facts, candidates: tuple[Scenario, ...]) -> tuple[NextStep, ...]:
+    """The cheapest things that would settle it."""
+    steps = []
+    if Scenario.AGENT_STOPPED in candidates:
+        host = "" if facts.network is None or facts.network.public_address else " --ssh-host ADDRESS"
+        steps.append(
+            NextStep(
+                "look inside through SSH: settles it in about 5 s",
+                diagnose_again(facts, f"--ssh-user USER{host}"),
+                effect="reads only",
+                downtime="none",
+            )
+        )
+    if Scenario.OS_NOT_RUNNING in candidates or Scenario.NETWORK_DOWN in candidates:
+        steps.append(
+            NextStep(
+                "attach to the serial console and press Enter once: a fresh login prompt proves that the OS lives (scenario 3), silence that it hangs (4)",
+                f"az serial-console connect {vm_arguments(facts)}",
+                effect="changes nothing",
+                downtime="none",
+                link=boot.CONSOLE_LINK,
+            )
+        )
+        steps.append(
+            NextStep(
+                "ask again in 3 minutes, when the host metrics cover the silence",
+                diagnose_again(facts),
+                effect="reads only",
+                downtime="none",
+            )
+        )
+    return tuple(steps)

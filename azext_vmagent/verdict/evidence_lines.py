@@ -1,0 +1,144 @@
+"""The sentences that a verdict rests on: one fact, one ``Reason``. Pure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from azext_vmagent.facts.guest import Connect, GuestFacts
+from azext_vmagent.facts.host_metrics import HostMetrics
+from azext_vmagent.facts.instance_view import AgentStatus, VmFacts
+from azext_vmagent.facts.port import PortFacts
+from azext_vmagent.facts.reading import HOST_METRICS, INSTANCE_VIEW, PORT, RESOURCE_HEALTH, SERIAL_LOG, Facts, port_line
+from azext_vmagent.facts.serial_log import SerialEvent, SerialLogFacts
+from azext_vmagent.model import Reason, Scenario, Since
+
+_TELLS = {
+    Connect.REFUSED: "is refused",
+    Connect.TIMED_OUT: "times out",
+    Connect.NO_ROUTE: "ends with «no route to host»",
+    Connect.UNREACHABLE: "ends with «network is unreachable»",
+    Connect.DENIED: "is denied by the kernel",
+    Connect.BLACKHOLE: "falls into a blackhole route",
+    Connect.RESET: "is reset",
+    Connect.FAILED: "fails",
+}
+
+
+def agent_word(vm: VmFacts) -> Reason:
+    """The platform's word on the agent, its message verbatim."""
+    said = "no agent status at all" if vm.agent is AgentStatus.ABSENT else f"agent {vm.agent.value}"
+    return Reason(f"Azure shows: {said}", INSTANCE_VIEW, excerpt=vm.agent_message or None)
+
+
+def service(guest: GuestFacts, channel: str) -> Reason:
+    """The agent's unit as systemd sees it."""
+    found = guest.service
+    if found.unit is None:
+        return Reason("there is no waagent or walinuxagent unit", channel, "systemd")
+    states = f"{found.active_state} ({found.sub_state})" if found.sub_state else found.active_state or found.load_state
+    since = found.active_since if found.running else found.inactive_since
+    return Reason(
+        f"{found.unit} is {states}, {found.unit_file_state or 'no unit file state'}", channel, found.unit, time=since
+    )
+
+
+def wire(guest: GuestFacts, channel: str) -> tuple[Reason, ...]:
+    """The tests of the Wire Server's two ports, in one line each outcome."""
+    lines = []
+    for port, test in sorted(guest.wire.items()):
+        if test.outcome is Connect.OK:
+            lines.append(Reason(f"tcp/{port} of 168.63.129.16 answers root (HTTP {test.status})", channel, test.tool))
+        elif test.blocked:
+            lines.append(Reason(f"tcp/{port} to 168.63.129.16 {_TELLS[test.outcome]} from root", channel, test.tool))
+    return tuple(lines)
+
+
+def wire_log(guest: GuestFacts, channel: str) -> tuple[Reason, ...]:
+    """The newest line of waagent.log that shows the Wire Server out of reach."""
+    if not guest.log.failures:
+        return ()
+    newest = guest.log.failures[-1]
+    return (Reason("the agent's log says so", channel, "/var/log/waagent.log", newest.line, newest.text, newest.time),)
+
+
+def rules(guest: GuestFacts, channel: str) -> tuple[Reason, ...]:
+    """Each rule that blocks, verbatim."""
+    return tuple(
+        Reason(f"{block.tool} rule blocks it ({block.where})", channel, block.tool, excerpt=block.rule)
+        for block in guest.rules.blocks
+    )
+
+
+def serial_lines(serial: SerialLogFacts, limit: int = 4) -> tuple[Reason, ...]:
+    """The lines of the newest boot that decide, the emergency line always among them."""
+    events: list[SerialEvent] = list(serial.deciding[:limit])
+    if serial.emergency and serial.emergency not in events:
+        events = [*events[: limit - 1], serial.emergency]
+    where = f"boot {serial.boots} of {serial.boots}" if serial.boots > 1 else "newest boot"
+    return tuple(
+        Reason(event.meaning or "newest boot", SERIAL_LOG, where, event.line, event.text, serial.boot_time)
+        for event in sorted(events, key=lambda e: e.line)
+    )
+
+
+def prompt(serial: SerialLogFacts) -> Reason:
+    """The newest boot reached its prompt: the OS booted; nothing says that it lives now."""
+    line = serial.prompt.line if serial.prompt else None
+    return Reason(
+        "the newest boot reached a login prompt",
+        SERIAL_LOG,
+        None,
+        line,
+        serial.prompt.text if serial.prompt else None,
+        serial.boot_time,
+    )
+
+
+def port(found: PortFacts) -> Reason:
+    """What the port showed."""
+    return Reason(port_line(found), PORT, f"tcp/{found.port}")
+
+
+def metrics(found: HostMetrics) -> Reason:
+    """What the host counted."""
+    return Reason(found.seen, HOST_METRICS, time=found.newest)
+
+
+def health(facts: Facts) -> Reason:
+    """What resource health said."""
+    found = facts.health
+    text = f"{found.state}: {found.title or found.summary}" if found else "unknown"
+    return Reason(text, RESOURCE_HEALTH, time=found.occurred_at if found else None)
+
+
+def out(scenario: Scenario, what: str, channel: str) -> Reason:
+    """A scenario that is ruled out, and by what."""
+    return Reason(what, channel, scenario=scenario)
+
+
+def since(facts: Facts) -> Since | None:
+    """What dates the silence: the guest's own word first, then the host's counters; the instance view never does."""
+    guest, found = facts.guest, facts.metrics
+    if guest is not None:
+        if guest.service.running is False and guest.service.inactive_since:
+            return Since(guest.service.inactive_since, f"{guest.service.unit} stopped (systemd)")
+        if guest.log.first_failure and guest.log.first_failure.time:
+            return Since(guest.log.first_failure.time, "first failure in waagent.log")
+    if facts.serial and facts.serial.boot_time and facts.serial.outlook.value == "not_booted":
+        return Since(facts.serial.boot_time, "start of the newest boot (serial log)")
+    if found is not None and found.fell_at:
+        return Since(found.fell_at, "network out fell (host metrics, minute grain)")
+    return None
+
+
+def age(seconds: timedelta) -> str:
+    """A duration for people: «34 min», «3 days».
+
+    >>> age(timedelta(minutes=34)), age(timedelta(days=3, hours=2)), age(timedelta(seconds=5))
+    ('34 min', '3 days', '5 s')
+    """
+    total = int(max(0, seconds.total_seconds()))
+    for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
+        if total >= 2 * size or (size == 60 and total >= 60):
+            return f"{total // size} {unit}"
+    return f"{total} s"

@@ -1,0 +1,232 @@
+"""What the guest says about itself decides between scenarios 1 and 2, and names the culprit. Pure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from azext_vmagent.causes import agent, boot, network, platform, wire_server
+from azext_vmagent.causes.access import diagnose_again, in_guest
+from azext_vmagent.channels.choice import Wish
+from azext_vmagent.facts.guest import Connect, GuestFacts
+from azext_vmagent.facts.instance_view import AgentStatus
+from azext_vmagent.facts.reading import Facts
+from azext_vmagent.model import Confidence, NextStep, Reason, Scenario, Verdict
+from azext_vmagent.verdict import evidence_lines as say
+
+#: an agent that started this recently may not have been noticed by the platform yet
+JUST_STARTED = timedelta(minutes=5)
+#: the agent writes a heartbeat every 30 minutes (WALinuxAgent ga/update.py); two missed ones are no delay any more
+HEARTBEAT_LIMIT = timedelta(minutes=65)
+
+_DEAD = (
+    (Scenario.NETWORK_DOWN, "the guest answered through its network"),
+    (Scenario.OS_NOT_RUNNING, "the guest answered"),
+)
+
+
+def decide_inside(facts: Facts, wish: Wish) -> Verdict | None:
+    """The verdict of the guest's own word, or None when nobody got in or the answer holds nothing that decides."""
+    guest, channel = facts.guest, facts.guest_channel
+    if guest is None or channel is None:
+        return None
+    blockers = wire_server.causes(guest)
+    stopped = agent.service_cause(guest) or agent.wedged_cause(guest)
+    ready = facts.vm is not None and facts.vm.agent is AgentStatus.READY
+    alive = tuple(say.out(scenario, why, channel) for scenario, why in _DEAD)
+    if stopped is not None:
+        if facts.vm is not None and facts.vm.provision_vm_agent is False:
+            return None
+        late = (Reason("Azure still shows Ready: its word lags by minutes", "instance view"),) if ready else ()
+        return Verdict(
+            Scenario.AGENT_STOPPED,
+            Confidence.CERTAIN,
+            f"{stopped.title} ({guest.service.unit or 'no unit'})",
+            cause=stopped,
+            other_causes=blockers,
+            because=(say.service(guest, channel), *say.rules(guest, channel), *late),
+            ruled_out=alive,
+            next_steps=agent.remedies(stopped, facts, wish)
+            + (wire_server.remedies(facts, wish) if guest.rules.blocks else ()),
+        )
+    if guest.service.running is None and not guest.processes:
+        return None
+    return _wire_server(facts, wish, guest, channel, ready, alive)
+
+
+def _wire_server(
+    facts: Facts, wish: Wish, guest: GuestFacts, channel: str, ready: bool, alive: tuple[Reason, ...]
+) -> Verdict | None:
+    port80, port32526 = guest.outcome(80), guest.outcome(32526)
+    runs = say.service(guest, channel)
+    not_1 = say.out(Scenario.AGENT_STOPPED, runs.what, channel)
+    if guest.root is False or port80 in (Connect.NOT_SAID, Connect.NO_TOOL):
+        return _not_tested(facts, wish, guest, runs, alive)
+    evidence = (*say.wire(guest, channel), *say.rules(guest, channel), *say.wire_log(guest, channel))
+    if port80 is not Connect.OK:
+        return _blocked(facts, wish, guest, channel, evidence, (not_1, *alive))
+    if port32526 not in (Connect.OK, Connect.NOT_SAID, Connect.NO_TOOL):
+        scenario = Scenario.AGENT_DEGRADED if ready else Scenario.WIRE_SERVER_BLOCKED
+        found = wire_server.causes(guest)
+        return Verdict(
+            scenario,
+            Confidence.CERTAIN if found else Confidence.LIKELY,
+            "The guest reaches tcp/80 of the Wire Server but not tcp/32526: extensions may hang",
+            cause=found[0] if found else platform.HOST_PLUGIN_BLOCKED,
+            other_causes=found[1:],
+            because=evidence,
+            ruled_out=(not_1, *alive),
+            next_steps=wire_server.remedies(facts, wish),
+        )
+    return _in_order(facts, wish, guest, channel, ready, (runs, *evidence))
+
+
+def _blocked(
+    facts: Facts,
+    wish: Wish,
+    guest: GuestFacts,
+    channel: str,
+    evidence: tuple[Reason, ...],
+    ruled_out: tuple[Reason, ...],
+) -> Verdict:
+    found = wire_server.causes(guest)
+    down = [i for i in guest.interfaces if i.admin_up is False and i.name != "lo"]
+    if not found and down:
+        names = ", ".join(i.name for i in down)
+        return Verdict(
+            Scenario.NETWORK_DOWN,
+            Confidence.CERTAIN,
+            f"The guest's network interface is down ({names})",
+            cause=network.NIC_DOWN,
+            because=(Reason(f"{names} is down", channel), *evidence),
+            ruled_out=ruled_out[:1],
+            next_steps=network.remedies(facts),
+        )
+    if found:
+        return Verdict(
+            Scenario.WIRE_SERVER_BLOCKED,
+            Confidence.CERTAIN if guest.outcome(80) is not Connect.OK else Confidence.LIKELY,
+            "The guest blocks the Wire Server (168.63.129.16)",
+            cause=found[0],
+            other_causes=found[1:],
+            because=evidence,
+            ruled_out=ruled_out,
+            next_steps=wire_server.remedies(facts, wish),
+        )
+    if guest.rules.complete and not guest.rules.undecided:
+        redeploy = boot.redeploy_step(facts)
+        return Verdict(
+            Scenario.PLATFORM,
+            Confidence.LIKELY,
+            "The Wire Server does not answer, and nothing in the guest blocks it: the host's side",
+            cause=platform.WIRE_SERVER_FAILS,
+            because=(*evidence, Reason("no rule and no route of the guest blocks it", channel)),
+            ruled_out=ruled_out,
+            next_steps=((redeploy,) if redeploy else ()),
+        )
+    doubts = tuple(
+        Reason(f"could not be judged: {u.because}", channel, u.tool, excerpt=u.rule) for u in guest.rules.undecided
+    )
+    return Verdict(
+        Scenario.WIRE_SERVER_BLOCKED,
+        Confidence.LIKELY,
+        "The guest does not reach the Wire Server (168.63.129.16); what blocks it is not named",
+        because=evidence + doubts,
+        ruled_out=ruled_out,
+        not_checked=tuple(Reason(f"{name}: its rules were not read whole", channel) for name in guest.rules.missing),
+        next_steps=wire_server.remedies(facts, wish),
+    )
+
+
+def _not_tested(facts: Facts, wish: Wish, guest: GuestFacts, runs: Reason, alive: tuple[Reason, ...]) -> Verdict:
+    why = (
+        "the test ran as an ordinary user, which the agent's own rules stop"
+        if guest.root is False
+        else "the guest has no tool to test it"
+    )
+    found = wire_server.causes(guest)
+    return Verdict(
+        Scenario.WIRE_SERVER_BLOCKED if found else Scenario.UNCERTAIN,
+        Confidence.LIKELY if found else Confidence.WEAK,
+        "The guest blocks the Wire Server (168.63.129.16)"
+        if found
+        else "The agent runs; whether it reaches the Wire Server is not known",
+        candidates=() if found else (Scenario.WIRE_SERVER_BLOCKED, Scenario.PLATFORM),
+        cause=found[0] if found else None,
+        because=(runs, *say.rules(guest, runs.channel), *say.wire_log(guest, runs.channel)),
+        ruled_out=alive,
+        not_checked=(Reason(f"the Wire Server: {why}", runs.channel),),
+        next_steps=wire_server.remedies(facts, wish)
+        if found
+        else (
+            NextStep(
+                "log in as root, or as a user who may sudo without a password", diagnose_again(facts, "--ssh-user root")
+            ),
+        ),
+    )
+
+
+def _in_order(
+    facts: Facts, wish: Wish, guest: GuestFacts, channel: str, ready: bool, because: tuple[Reason, ...]
+) -> Verdict:
+    failing = [e for e in facts.vm.extensions if e.state in ("failed", "transitioning")] if facts.vm else []
+    if ready and failing:
+        names = ", ".join(f"{e.name} ({e.state})" for e in failing)
+        return Verdict(
+            Scenario.AGENT_DEGRADED,
+            Confidence.LIKELY,
+            f"The agent is Ready; an extension is not: {names}",
+            cause=platform.EXTENSION_FAILS,
+            because=(
+                *because,
+                *(Reason(f"{e.name} is {e.state}", "instance view", excerpt=e.message or None) for e in failing),
+            ),
+        )
+    if ready:
+        return Verdict(
+            Scenario.HEALTHY,
+            Confidence.CERTAIN,
+            "The agent runs, reaches the Wire Server, and Azure shows it Ready",
+            because=because,
+        )
+    beat = guest.log.newest
+    wedged = beat is not None and guest.clock is not None and guest.clock - beat > HEARTBEAT_LIMIT
+    if wedged and beat is not None and guest.clock is not None:
+        cause = agent.Cause(
+            "L28",
+            "agent-wedged",
+            "The agent runs but does nothing",
+            f"Its log ends {say.age(guest.clock - beat)} ago.",
+            agent.unit_name(guest),
+        )
+        return Verdict(
+            Scenario.AGENT_STOPPED,
+            Confidence.LIKELY,
+            "The agent's service is active, yet the agent does nothing",
+            cause=cause,
+            because=(
+                *because,
+                Reason("the newest line of the agent's log is old", channel, "/var/log/waagent.log", time=beat),
+            ),
+            next_steps=agent.remedies(cause, facts, wish),
+        )
+    started = guest.service.active_since
+    recent = started is not None and guest.clock is not None and guest.clock - started < JUST_STARTED
+    unit = agent.unit_name(guest)
+    return Verdict(
+        Scenario.PLATFORM,
+        Confidence.LIKELY if recent else Confidence.WEAK,
+        "The agent works and reaches the Wire Server; Azure has not noticed yet"
+        if recent
+        else "The agent works and reaches the Wire Server, yet Azure shows it Not Ready",
+        cause=platform.NOT_NOTICED,
+        because=because,
+        next_steps=(
+            NextStep("ask again in a few minutes", diagnose_again(facts), effect="reads only", downtime="none"),
+            NextStep(
+                "if it stays so, restart the agent",
+                in_guest(facts, wish, f"systemctl restart {unit}"),
+                effect="a fresh start of the agent",
+                downtime="none",
+            ),
+        ),
+    )

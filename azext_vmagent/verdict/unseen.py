@@ -1,0 +1,54 @@
+"""What was not checked, and what it would take. A gap that is not named would look like a clean bill."""
+
+from __future__ import annotations
+
+from azext_vmagent.facts.reading import (
+    HOST_METRICS,
+    INSTANCE_VIEW,
+    NETWORK,
+    PORT,
+    RESOURCE_HEALTH,
+    RUN_COMMAND,
+    SERIAL_LOG,
+    SSH,
+    Facts,
+)
+from azext_vmagent.model import Answer, Reason, State
+
+_RIGHTS = {
+    SERIAL_LOG: "Microsoft.Compute/virtualMachines/retrieveBootDiagnosticsData/action",
+    HOST_METRICS: "Microsoft.Insights/metrics/read",
+    RESOURCE_HEALTH: "Microsoft.ResourceHealth/availabilityStatuses/read",
+    NETWORK: "Microsoft.Network/networkInterfaces/read",
+    RUN_COMMAND: "Microsoft.Compute/virtualMachines/runCommand/action",
+}
+_ORDER = (INSTANCE_VIEW, SERIAL_LOG, HOST_METRICS, RESOURCE_HEALTH, NETWORK, PORT, RUN_COMMAND, SSH)
+
+
+def not_checked(facts: Facts) -> tuple[Reason, ...]:
+    """One line for every source that gave nothing; what looked inside makes the other channel no gap."""
+    lines = []
+    for source in _ORDER:
+        answer = facts.answers.get(source)
+        if answer is None or answer.state is State.OK:
+            continue
+        if source in (RUN_COMMAND, SSH) and facts.guest is not None and answer.state is State.NOT_ASKED:
+            continue
+        lines.append(Reason(_line(answer), source))
+    if (
+        facts.port is not None
+        and facts.network is not None
+        and facts.port.outcome.value == "timed-out"
+        and facts.network.path_open is not True
+    ):
+        lines.append(
+            Reason(f"whether the time-out of port {facts.port.port} means anything: {facts.network.path_reason}", PORT)
+        )
+    return tuple(lines)
+
+
+def _line(answer: Answer) -> str:
+    if answer.state is State.DENIED:
+        action = answer.missing_action or _RIGHTS.get(answer.source)
+        return answer.detail + (f"; it takes the right {action}" if action and action not in answer.detail else "")
+    return answer.detail
