@@ -97,9 +97,9 @@ class Listings:
 
     ``iptables`` and ``legacy`` hold ``TABLE -A CHAIN …`` lines, ``nft`` the lines of ``facts.nft.tables``, ``direct``
     and ``passthrough`` what ``firewall-cmd --direct --get-all-…`` prints, ``permanent`` the lines of firewalld's
-    direct.xml (``rule``/``passthrough`` and the element), ``policies`` name -> XML, ``ufw`` the tuples of ufw's user.rules,
-    ``routes`` those that could swallow the Wire Server, ``route_rules`` the policy routing rules. ``commands`` names the
-    binary of each iptables flavour.
+    direct.xml (``rule``/``passthrough`` and the element), ``policies`` name -> XML, ``ufw`` the tuples of its user.rules,
+    ``routes`` those that could swallow the Wire Server, ``route_rules`` the policy routing rules. ``commands`` names
+    the binary of each iptables flavour.
     """
 
     iptables: tuple[str, ...] = ()

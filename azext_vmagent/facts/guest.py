@@ -105,8 +105,8 @@ class LogFacts:
 
     ``failures`` are the newest lines of the current run of failures (oldest first), ``first_failure`` its first line:
     that dates the silence. A run ends at a line that proves the Wire Server answered (``recovery``); then ``failures``
-    is empty and ``past_failure`` is the newest one before it. ``host_plugin`` is the newest failure of port 32526, which
-    has no recovery line in any version.
+    is empty and ``past_failure`` is the newest one before it. ``host_plugin`` is the newest failure of port 32526,
+    which has no recovery line in any version.
     """
 
     present: bool | None = None

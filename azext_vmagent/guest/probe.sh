@@ -391,9 +391,8 @@ netfilter() {
         fi
     fi
     if kernel_has_nf_tables; then
-        if have iptables-nft-save; then nf=iptables-nft-save; else
-            case $(run iptables-save -V 2>&1) in *nf_tables*) nf=iptables-save ;; esac
-        fi
+        case $(run iptables-save -V 2>&1) in *nf_tables*) nf=iptables-save ;; esac
+        if [ -z "$nf" ] && have iptables-nft-save; then nf=iptables-nft-save; fi
         seen=' '
         if [ -n "$nf" ]; then
             if run $nf >"$dir/nf"; then
