@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
+
+from .arm_values import child, items, moment, text
 
 
 @dataclass(frozen=True)
@@ -26,3 +29,49 @@ class HealthFacts:
     recently_resolved: bool = False
     resolved_at: datetime | None = None
     resolved_summary: str = ""
+
+
+def parse_health(answer: Any) -> HealthFacts:
+    """Facts from ``GET .../availabilityStatuses/current``. Never raises on odd or missing parts.
+
+    >>> facts = parse_health({"name": "current", "properties": {
+    ...     "availabilityState": "Available", "title": "Available", "occuredTime": "2026-11-23T23:00:00Z",
+    ...     "summary": "There aren't any known Azure platform problems affecting this virtual machine."}})
+    >>> facts.state, facts.platform_event
+    ('Available', False)
+    """
+    properties = child(answer, "properties")
+    resolved = child(properties, "recentlyResolved")
+    state = text(properties, "availabilityState")
+    return HealthFacts(
+        state=state,
+        title=text(properties, "title"),
+        summary=text(properties, "summary"),
+        reason_type=text(properties, "reasonType"),
+        context=text(properties, "context"),
+        category=text(properties, "category"),
+        occurred_at=moment(properties, "occuredTime") or moment(properties, "occurredTime"),
+        reported_at=moment(properties, "reportedTime"),
+        platform_event=_platform_event(properties, state),
+        recently_resolved=isinstance(resolved, dict) and bool(resolved),
+        resolved_at=moment(resolved, "resolvedTime"),
+        resolved_summary=text(resolved, "unavailableSummary"),
+    )
+
+
+_CUSTOMER = ("customer", "user", "vm initiated")
+
+
+def _platform_event(properties: Any, state: str) -> bool:
+    """Whether the platform reports trouble of its own: not available for a reason that no customer caused.
+
+    ``reasonType`` is Unplanned or Planned (platform) or UserInitiated; ``context`` says «Platform Initiated», «Customer
+    Initiated» or «VM Initiated»; a list of impacting events comes only with an outage.
+    """
+    if state.lower() not in {"unavailable", "degraded"}:
+        return False
+    said = " ".join(text(properties, key) for key in ("reasonType", "context", "healthEventCause")).lower()
+    if any(word in said for word in _CUSTOMER):
+        return False
+    planned = any(word in said for word in ("planned", "platform"))
+    return planned or next(items(properties, "serviceImpactingEvents"), None) is not None
