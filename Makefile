@@ -1,0 +1,61 @@
+# make demo   the main job on recorded guests: real az, the installed wheel, the stand-in Azure
+# make test   everything: linters, fast tests, then the real guest under QEMU (root, Debian)
+PYTHON ?= python3
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+SOURCES := $(shell find azext_vmagent -type f -not -name '*.pyc') setup.py README.md HISTORY.rst
+export VMAGENT_LAB_EXTENSIONS := $(CURDIR)/build/extensions
+
+.PHONY: venv wheel extension demo test lint test-fast lab-test bench record clean
+
+venv: $(VENV)/ready
+
+$(VENV)/ready: requirements-dev.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+wheel: build/wheel
+
+build/wheel: $(VENV)/ready $(SOURCES)
+	mkdir -p build && rm -rf build/lib build/bdist.* build/dist *.egg-info
+	$(BIN)/python -m build --wheel --no-isolation --outdir build/dist . > build/build.log 2>&1 || { cat build/build.log; exit 1; }
+	touch $@
+
+extension: build/extension
+
+# a real installation by az into a folder of ours; the user's own extensions are not touched
+build/extension: build/wheel
+	rm -rf $(VMAGENT_LAB_EXTENSIONS)
+	AZURE_CONFIG_DIR=$(CURDIR)/build/az AZURE_EXTENSION_DIR=$(VMAGENT_LAB_EXTENSIONS) AZURE_CORE_COLLECT_TELEMETRY=no \
+		$(BIN)/az extension add --yes --only-show-errors --source $$(ls build/dist/*.whl)
+	touch $@
+
+demo: build/extension
+	$(BIN)/python -m lab.demo
+
+lint: $(VENV)/ready
+	$(BIN)/ruff check azext_vmagent lab tests setup.py
+	$(BIN)/ruff format --check azext_vmagent lab tests setup.py
+	$(BIN)/mypy
+	$(BIN)/pylint --rcfile=.pylintrc azext_vmagent
+	$(BIN)/flake8 azext_vmagent
+
+test-fast: build/extension
+	$(BIN)/python -m pytest -q -m "not real_guest"
+
+lab-test: build/extension
+	$(BIN)/python -m lab.test
+
+test: lint test-fast lab-test
+
+bench: build/extension
+	$(BIN)/python -m tests.bench
+
+# record the guests of the demo and the fast tests again from a real one (after the probe changed)
+record: build/extension
+	$(BIN)/python -m lab up --guest real
+	$(BIN)/python -m lab record-all --probe azext_vmagent/guest/probe.sh; status=$$?; $(BIN)/python -m lab down; exit $$status
+
+clean:
+	rm -rf build .lab *.egg-info $(VENV)

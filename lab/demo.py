@@ -1,0 +1,111 @@
+"""``make demo``: what a user sees. Recorded guests, the real `az`, the extension installed from its wheel.
+
+Every command runs on a pseudo terminal, so that what is shown is what a person gets, colours and all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_RECORDINGS = Path(__file__).parent / "recordings"
+
+#: VM name, recording, what happened to it, the scenario that has to come out
+STORIES = (
+    ("web-01", "agent-stopped", "somebody stopped the agent", "agent-stopped"),
+    ("web-02", "wire-server-firewalld", "a firewall rule drops 168.63.129.16", "wire-server-blocked"),
+    ("web-03", "nic-down", "the network interface was taken down", "network-down"),
+    ("web-04", "fstab-emergency", "a bad line in /etc/fstab, then a reboot", "os-not-running"),
+    ("web-05", "healthy", "nothing is wrong", "healthy"),
+)
+
+
+def main() -> int:
+    """Show every story and check its verdict; the number of wrong ones."""
+    with tempfile.TemporaryDirectory(prefix="vmagent-demo-") as folder:
+        environment = {**os.environ, "VMAGENT_LAB_HOME": str(Path(folder) / "lab")}
+        started = time.monotonic()
+        with _laboratory(environment):
+            wrong = sum(_tell(environment, *story) for story in STORIES)
+            _together(environment)
+        print(f"\n{len(STORIES) - wrong} of {len(STORIES)} verdicts as expected, {time.monotonic() - started:.0f} s in all")
+    return wrong
+
+
+@contextmanager
+def _laboratory(environment: dict[str, str]) -> Iterator[None]:
+    guests = [part for name, recording, *_ in STORIES for part in ("--vm", f"{name}={_RECORDINGS / recording}")]
+    _say("A stand-in Azure with recorded guests; each was recorded from a real one with the real agent.")
+    subprocess.run([*_lab(), "up", "--guest", "recorded", *guests], env=environment, check=True)
+    try:
+        yield
+    finally:
+        subprocess.run([*_lab(), "down"], env=environment, check=False)
+
+
+def _tell(environment: dict[str, str], name: str, _recording: str, story: str, expected: str) -> int:
+    _say(f"{name}: {story}")
+    port = _ssh_port(environment, name)
+    command = ["vm", "agent-diagnose", "-g", "lab", "-n", name, "--ssh-user", "azureuser", *port]
+    print(f"$ az {shlex.join(command)}", flush=True)
+    _on_a_terminal([*_lab(), "az", *command], environment)
+    asked = [*_lab(), "az", *command, "--query", "verdict.scenario", "-o", "tsv", "--only-show-errors"]
+    said = subprocess.run(asked, env=environment, capture_output=True, text=True, check=False).stdout.strip()
+    if said != expected:
+        print(f"!! expected {expected}, got {said or 'nothing'}")
+    return int(said != expected)
+
+
+def _together(environment: dict[str, str]) -> None:
+    _say("All at once, for a script")
+    listed = [*_lab(), "az", "vm", "list", "-g", "lab", "--query", "[].id", "-o", "tsv"]
+    ids = subprocess.run(listed, env=environment, capture_output=True, text=True, check=True).stdout.split()
+    print('$ az vm agent-diagnose --ids $(az vm list -g lab --query "[].id" -o tsv) -o table', flush=True)
+    command = [*_lab(), "az", "vm", "agent-diagnose", "--ids", *ids, "-o", "table", "--only-show-errors"]
+    subprocess.run(command, env=environment, check=True)
+
+
+def _ssh_port(environment: dict[str, str], name: str) -> list[str]:
+    """Without root the recorded SSH server cannot have port 22."""
+    seen = subprocess.run([*_lab(), "status", "--json"], env=environment, capture_output=True, text=True, check=True)
+    port = next(vm["sshPort"] for vm in json.loads(seen.stdout)["vms"] if vm["name"] == name)
+    return [] if port == 22 else ["--ssh-port", str(port)]
+
+
+def _on_a_terminal(command: list[str], environment: dict[str, str]) -> None:
+    """Run with a pseudo terminal as its streams and pass on what it writes."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        while True:
+            try:
+                data = os.read(ours, 65536)
+            except OSError:
+                break
+            if not data:
+                break
+            sys.stdout.buffer.write(data.replace(b"\r\n", b"\n"))
+            sys.stdout.flush()
+        process.wait()
+    os.close(ours)
+
+
+def _lab() -> list[str]:
+    return [sys.executable, "-m", "lab"]
+
+
+def _say(text: str) -> None:
+    print(f"\n== {text}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,35 @@
+"""``make lab-test``: the tests on the real guest. Skipping them is said loudly, and never allowed in CI."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+_TOOLS = ("qemu-system-x86_64", "qemu-img", "mmdebstrap", "mke2fs", "ip", "ssh", "zstd")
+
+
+def missing() -> str | None:
+    """What keeps a real guest from running here, or None."""
+    if sys.platform != "linux":
+        return "the real guest needs Linux"
+    if os.geteuid() != 0:
+        return "the real guest needs root (a network namespace of its own): sudo make lab-test"
+    absent = [tool for tool in _TOOLS if shutil.which(tool) is None]
+    if absent:
+        return f"missing: {', '.join(absent)}; on Debian: xargs -a lab/packages.txt apt-get install -y"
+    return None
+
+
+def main() -> int:
+    """Run them, or say why not."""
+    reason = missing()
+    if reason is None:
+        return subprocess.run([sys.executable, "-m", "pytest", "-q", "-m", "real_guest", "--durations=15"], check=False).returncode
+    print(f"\n{'!' * 100}\nTHE TESTS ON THE REAL GUEST WERE SKIPPED: {reason}\n{'!' * 100}\n", file=sys.stderr)
+    return 1 if os.environ.get("CI") else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
