@@ -1,0 +1,60 @@
+"""The platform around one VM: its goal state, its status blob, and the servers that the guest can reach."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from functools import partial
+
+from lab.guests.base import RunCommandResult, StatusUpload
+from lab.platform import dhcp, host_ga_plugin, imds, wire_server
+from lab.platform.goal_state import WIRE_SERVER, GoalState
+from lab.platform.http_service import HttpService, Journal
+from lab.platform.namespace import broadcast_socket, listen
+from lab.platform.status_upload import StatusBlob
+
+
+class Fabric:
+    """Lives as long as the VM, through its stops and starts; ``open`` puts its servers into a network namespace."""
+
+    def __init__(self, name: str, private_address: str, gateway: str, journal: Journal) -> None:
+        self.name = name
+        self.private_address = private_address
+        self.goal_state = GoalState()
+        self.status_blob = StatusBlob()
+        self._gateway = gateway
+        self._journal = journal
+        self._lock = threading.Lock()
+        self._services: list[HttpService | dhcp.DhcpService] = []
+
+    def open(self, namespace: str, device: str) -> None:
+        """Start the servers: HTTP on the platform's addresses, DHCP on the guest's interface."""
+        for name, address, module in (
+            ("wire-server", WIRE_SERVER, wire_server),
+            ("host-ga-plugin", WIRE_SERVER, host_ga_plugin),
+            ("imds", imds.ADDRESS, imds),
+        ):
+            listener = listen(namespace, address, module.PORT)
+            self._services.append(HttpService(name, listener, partial(module.answer, self), self._journal))
+        lease = broadcast_socket(namespace, device, dhcp.SERVER_PORT)
+        self._services.append(dhcp.DhcpService(lease, self.private_address, self._gateway, self._journal))
+
+    def close(self) -> None:
+        """Stop the servers."""
+        while self._services:
+            self._services.pop().close()
+
+    @property
+    def last_upload(self) -> StatusUpload | None:
+        """The agent's last status upload."""
+        return self.status_blob.last
+
+    def submit_run_command(self, script: Sequence[str], parameters: Sequence[tuple[str, str]], timeout: float) -> int:
+        """Make a run command part of the goal state; returns its sequence number."""
+        with self._lock:
+            self.goal_state = self.goal_state.with_run_command(script, parameters, timeout)
+            return self.goal_state.sequence
+
+    def run_command_result(self, sequence: int) -> RunCommandResult | None:
+        """The handler's final report for that sequence number."""
+        return self.status_blob.report_of(sequence)
