@@ -113,6 +113,7 @@ def record(guest: Recordable, folder: Path, *, probe: str, occasion: Occasion, r
     if PROBE_MARK not in probe:
         raise LabError(f"The probe does not contain {PROBE_MARK!r}, by which recordings recognise it")
     run = run or in_namespace(guest.namespace)
+    metrics = _metrics(guest, occasion, time.time())
     first = guest.status_upload()
     port22 = _port22(guest, run)
     ssh = _ssh_answers(guest, run, probe) if port22["outcome"] == "greeting" else []
@@ -135,7 +136,7 @@ def record(guest: Recordable, folder: Path, *, probe: str, occasion: Occasion, r
     folder.mkdir(parents=True, exist_ok=True)
     _write(folder / "recording.json", head)
     _write(folder / "status.json", upload.document if upload else {})
-    _write(folder / "metrics.json", _metrics(guest, occasion, recorded_at))
+    _write(folder / "metrics.json", metrics)
     _write(folder / "run_command.json", run_command)
     _write(folder / "ssh.json", ssh)
     (folder / "serial.log").write_bytes(guest.serial_log())
@@ -199,19 +200,20 @@ def _watch_uploads(first: StatusUpload | None) -> None:
         time.sleep(max(0.0, first.received + SILENT_SECONDS - time.time()))
 
 
-def _metrics(guest: Recordable, occasion: Occasion, recorded_at: float) -> dict[str, Any]:
-    base = math.floor(recorded_at / 60)
-    samples = guest.minute_samples(occasion.healthy_since, recorded_at)
+def _metrics(guest: Recordable, occasion: Occasion, until: float) -> dict[str, Any]:
+    """Return the whole minutes before ``until``; what the recorder's own questions caused comes after it."""
+    base = math.floor(until / 60)
+    samples = [sample for sample in guest.minute_samples(occasion.healthy_since, until) if sample.start + 60 <= until]
     offsets = [round(sample.start / 60) - base for sample in samples]
-    fault_at = recorded_at if occasion.fault_at is None else occasion.fault_at
+    fault_at = until if occasion.fault_at is None else occasion.fault_at
     before = [offset for offset in offsets if (base + offset + 1) * 60 <= fault_at]
     after = [offset for offset in offsets if (base + offset) * 60 >= fault_at] if occasion.fault else before
     if not before or not after:
-        raise LabError("No whole minute before the fault, or none after it: record later")
+        raise LabError("No sample of a whole minute before the fault, or of one after it: record a minute later")
     return {
         "samples": [_sample(offset, sample) for offset, sample in zip(offsets, samples, strict=True)],
         "before": {"offsets": [before[0], before[-1]], "minutes": 24 * 60},
-        "after": {"offsets": [after[0], after[-1]]},
+        "after": {"offsets": [after[-1] if occasion.fault else after[0], after[-1]]},
     }
 
 
