@@ -97,7 +97,7 @@ class Listings:
 
     ``iptables`` and ``legacy`` hold ``TABLE -A CHAIN …`` lines, ``nft`` the lines of ``facts.nft.tables``, ``direct``
     and ``passthrough`` what ``firewall-cmd --direct --get-all-…`` prints, ``permanent`` the lines of firewalld's
-    direct.xml (``rule``/``passthrough`` and the element), ``policies`` name -> XML, ``ufw`` the tuples of its user.rules,
+    direct.xml (``rule``/``passthrough`` and the element), ``policies`` name -> XML, ``ufw`` its user.rules' tuples,
     ``routes`` those that could swallow the Wire Server, ``route_rules`` the policy routing rules. ``commands`` names
     the binary of each iptables flavour.
     """
@@ -350,20 +350,41 @@ def _panic() -> BlockingRule:
     )
 
 
-_POLICY_CHAIN = re.compile(r"_policy_(.+?)(?:_(?:pre|log|deny|allow|post))?$")
+_POLICY_CHAIN = re.compile(r"_policy_(.+?)(?:_(pre|log|deny|allow|post))?$")
 
 
 def _firewalld_policy(plain: BlockingRule, found: _Found, listings: Listings) -> BlockingRule:
+    """The policy's target or the rich rule behind a chain like ``filter_OUT_policy_NAME_deny`` (firewalld >= 0.9)."""
     name = _POLICY_CHAIN.search(found.hit.chain)
     policy = name.group(1) if name else ""
     xml = listings.policies.get(policy, "")
-    undo = None
+    quoted = shlex.quote(policy)
     target = re.search(r'<policy[^>]* target="(DROP|REJECT)"', xml)
-    if policy and target and not found.hit.chain.endswith("_deny"):
-        quoted = shlex.quote(policy)
+    if name and name.group(2):
+        for rule in _rich_rules(xml):
+            remove = f"--policy {quoted} --remove-rich-rule {shlex.quote(rule)}"
+            undo = f"firewall-cmd {remove} && firewall-cmd --permanent {remove}"
+            return replace(plain, tool="firewalld-policy", rule=f"policy {policy}: {rule}", undo=undo, stays=True)
+    elif target:
         undo = f"firewall-cmd --permanent --policy {quoted} --set-target CONTINUE && firewall-cmd --reload"
-    rule = f"policy {policy} target {target.group(1)}" if undo and target else found.hit.rule.text
-    return replace(plain, tool="firewalld-policy", rule=rule, undo=undo, stays=bool(undo) or None)
+        rule = f"policy {policy} target {target.group(1)}"
+        return replace(plain, tool="firewalld-policy", rule=rule, undo=undo, stays=True)
+    return replace(plain, tool="firewalld-policy")
+
+
+def _rich_rules(xml: str) -> list[str]:
+    """The rich rules of a policy file that drop or reject the Wire Server by address, in firewall-cmd's words.
+
+    >>> _rich_rules('<rule family="ipv4"> <destination address="168.63.129.16/32"/> <drop/> </rule>')
+    ['rule family="ipv4" destination address="168.63.129.16/32" drop']
+    """
+    shape = r'<rule((?: [a-z]+="[\w-]+")*)>\s*<destination address="([\d./]+)"/>\s*<(drop|reject)/>\s*</rule>'
+    found = re.findall(shape, xml, re.ASCII)
+    return [
+        f'rule{attributes} destination address="{address}" {action}'
+        for attributes, address, action in found
+        if (reach := address_range(address)) and reach[0] <= _WIRE[0] <= reach[1]
+    ]
 
 
 def _ufw(plain: BlockingRule, found: _Found, listings: Listings) -> BlockingRule:

@@ -188,12 +188,13 @@ agent_log() {
         /:32526/ && /IOError|HttpError|Failed|Timeout|Errno/ { plugin = told(NR, text) }
         /HostGAPlugin: (Exception|Failed)|SendHostPluginHeartbeat/ { plugin = told(NR, text) }
         /168\.63\.129\.16.*(IOError|timed out|Errno|[Rr]efused|[Uu]nreachable)|[Ee]rror fetching the goal state|retrieving the goal state:|goal state is still failing|GET vmSettings.*: Timeout|either channel|Protocol endpoint not found|WireServer is not responding|No route exists to 168/ {
-            if (/:32526|SendHostPluginHeartbeat/) next
+            if (/:32526|SendHostPluginHeartbeat|^[ \t]/ || (n && stamp == told_at)) next
+            told_at = stamp
             if (!n) first = told(NR, text)
             latest = told(NR, text); kept[n++ % 3] = latest; next
         }
         / ERROR | WARNING .*(failed with|exited|return code|[Bb]lacklist)|ENOSPC|No space left|sleeping forever|Daemon is already running/ {
-            if (text != last) errors[e++ % 3] = told(NR, text)
+            if (text != last && !/op=Enable, message=.*return code/) errors[e++ % 3] = told(NR, text)
             last = text
         }
         END {
@@ -220,8 +221,9 @@ kernel_has_nf_tables() {
 }
 
 # Both filters below drop rules that cannot touch tcp from root to the Wire Server or its replies, and then whatever cannot
-# end in a block: chains that nothing leads to, jumps to nothing, whole hooks in which no rule drops.
-# Filled by them: base[c], inbound[c], blocks[c] (policy or a rule of its own), head[c], count[c], rule[c, i], jump[c, i].
+# end in a block: chains that nothing leads to, jumps to nothing, whole hooks in which no rule drops, and what comes after
+# replies were let in.
+# Filled by them: base[c], inbound[c], blocks[c] (policy or a rule of its own), head[c], and by add().
 walk='
     function add(c, text, target) { rule[c, ++count[c]] = text; jump[c, count[c]] = target }
     function useful(c, i) {
@@ -260,7 +262,7 @@ iptables_lines() {
             }
             next
         }
-        !/^-A / || / -[oi] lo / && !/! -[oi] lo / { next }
+        closed[table " " $2] || !/^-A / || / -[oi] lo / && !/! -[oi] lo / { next }
         / -p (udp|icmp|ipv6-icmp|sctp|esp|ah|gre|47|50|51|17|1) / && !/! -p / { next }
         / -[ds] [0-9]+\./ && !/! -[ds] / && !/INPUT|PREROUTING/ && / -d / {
             d = $0; sub(/.* -d /, "", d); split(d, o, /[.\/]/)
@@ -276,6 +278,7 @@ iptables_lines() {
             if ((table " " word) in own) target = table " " word
             else if (word == "" || word ~ /^(LOG|NFLOG|ULOG|AUDIT|TRACE|TCPMSS|CHECKSUM|MARK|CONNMARK|CONNSECMARK|SECMARK|DSCP|TTL)$/) next
             else if (word !~ /^(ACCEPT|RETURN|CT|NOTRACK|MASQUERADE|SNAT)$/) blocks[c] = 1
+            closed[c] = inbound[c] && /^-A [^ ]+ -m (conntrack --ctstate|state --state) (RELATED,ESTABLISHED|ESTABLISHED) -j ACCEPT$/
             add(c, tag " " table " " $0, target)
         }'"$walk"
 }
@@ -302,7 +305,8 @@ nft_lines() {
             }
             next
         }
-        /(^| )((udp|icmp|icmpv6|ip6) [a-z]+ |meta l4proto (udp|icmp|ipv6-icmp) |meta nfproto ipv6 )/ && !/reject with/ { next }
+        /^(udp|icmp|icmpv6|ip6) / || /meta (l4proto (udp|icmp|ipv6-icmp)|nfproto ipv6) / { next }
+        closed[c] { next }
         /(oifname|iifname|oif|iif) "lo" / { next }
         /ip daddr [0-9]+\./ && !inbound[c] {
             d = $0; sub(/.*ip daddr /, "", d); split(d, o, /[.\/]/)
@@ -313,8 +317,9 @@ nft_lines() {
             if (d !~ /^[0-9]+-/ && (inbound[c] ? d + 0 < 1024 : d + 0 != 80 && d + 0 != 32526)) next
         }
         !/(accept|drop|reject|return|queue|dnat|redirect|jump|goto|vmap|xt target)/ { next }
-        /drop|reject|queue|dnat|redirect|vmap|xt target/ { blocks[c] = 1 }
+        /(^| )(drop|reject|queue|dnat|redirect|vmap|xt target)( |$)/ { blocks[c] = 1 }
         {
+            closed[c] = inbound[c] && /^ct state [{ ]*((established|related|untracked),? ?)+[ }]*(counter )?accept/ && /established/
             target = ""
             if (!/vmap/ && match($0, /(jump|goto) [^ ]+/)) target = here " " substr($0, RSTART + 5, RLENGTH - 5)
             add(c, "fw.nft " $0, target)
