@@ -1,8 +1,8 @@
 """The environment in which plain, unmodified `az` works against the stand-in.
 
 Its own configuration folder (the user's ``~/.azure`` is never touched), the laboratory's CA beside the public ones, a
-cloud registered with the stand-in's endpoints, and a login: as a managed identity the App Service way, or as a user the Cloud
-Shell way (``cloud-shell``), for which the login host is answered behind an HTTPS proxy.
+cloud registered with the stand-in's endpoints, and a login: as a managed identity the App Service way, or as a user
+the Cloud Shell way (``cloud-shell``), for which the login host is answered behind an HTTPS proxy.
 """
 
 from __future__ import annotations
@@ -110,6 +110,8 @@ def prepare(endpoints: Endpoints, login: str, folder: Path) -> dict[str, str]:
     variables = merged(environment(endpoints, login, folder, bundle), os.environ)
     done = folder / "lab-login"
     if not done.exists() or done.read_text() != endpoints.base_url:
+        for name in ("clouds.config", "azureProfile.json"):  # what an earlier attempt may have left
+            (folder / name).unlink(missing_ok=True)
         _run(
             endpoints,
             variables,

@@ -120,8 +120,8 @@ _VERBS = {"GET": "read", "HEAD": "read", "PUT": "write", "PATCH": "write", "DELE
 def action_of(method: str, path: str) -> tuple[str, str]:
     """The RBAC action a request needs and the scope at which it is looked up.
 
-    >>> action_of("POST", "/subscriptions/s/providers/Microsoft.Compute/virtualMachines/v/runCommand")
-    ('Microsoft.Compute/virtualMachines/runCommand/action', '/subscriptions/s/providers/Microsoft.Compute/virtualMachines/v')
+    >>> action_of("POST", "/subscriptions/s/providers/Microsoft.Compute/virtualMachines/v/start")[0]
+    'Microsoft.Compute/virtualMachines/start/action'
     """
     path = "/" + path.strip("/")
     verb = _VERBS.get(method, "action")

@@ -33,8 +33,8 @@ class Request:
 
     @cached_property
     def path(self) -> str:
-        """The path alone, decoded."""
-        return unquote(urlsplit(self.target).path)
+        """The path alone, decoded, without empty segments (msal sends ``/common//v2.0``)."""
+        return re.sub("/{2,}", "/", unquote(urlsplit(self.target).path))
 
     @cached_property
     def query(self) -> Mapping[str, str]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from lab.arm.cloud import Cloud
 from lab.arm.compute import vm_of
@@ -97,7 +98,7 @@ def list_metrics(cloud: Cloud, request: Request) -> Response:
     if grain not in _GRAINS:
         message = f"Detect invalid time grain input: {grain}, supported: {','.join(_GRAINS)}"
         raise MonitorError(400, "BadRequest", message)
-    start, end = _timespan(query.get("timespan"), now)
+    start, end = _timespan(unquote(query.get("timespan", "")), now)  # `az monitor metrics list` encodes it twice
     ingested = now - cloud.settings.metrics_lag
     step = _GRAINS[grain]
     first = math.floor(start / step) * step
@@ -170,7 +171,7 @@ def _aggregations(given: str | None, metric: Metric) -> list[str]:
     return names
 
 
-def _timespan(given: str | None, now: float) -> tuple[float, float]:
+def _timespan(given: str, now: float) -> tuple[float, float]:
     if not given:
         return now - _HOUR, now
     try:

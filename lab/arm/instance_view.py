@@ -1,8 +1,8 @@
 """The instance view, computed: never set by a scenario.
 
 The agent only ever uploads that it is Ready; «Not Ready» is the platform's conclusion from silence. So the view
-follows from the last upload, its age and the machine's power state. A silent agent looks as on Azure: no since-when (``time`` is
-the time of the question), version ``Unknown``, no extension handlers, no computer or OS names.
+follows from the last upload, its age and the machine's power state. A silent agent looks as on Azure: no since-when
+(``time`` is the time of the question), version ``Unknown``, no extension handlers, no computer or OS names.
 """
 
 from __future__ import annotations

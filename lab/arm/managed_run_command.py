@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import time
 from typing import Any
@@ -102,7 +103,7 @@ def _store_and_run(cloud: Cloud, vm: LabVm, name: str, body: dict[str, Any], sta
         view = properties["instanceView"]
         view.update(executionState="Running", startTime=arm_time(time.time()))
         try:
-            result = run(cloud, vm, operation, script, parameters, float(properties["timeoutInSeconds"] or 5400))
+            result = run(cloud, operation, script, parameters, float(properties["timeoutInSeconds"] or 5400))
         except ArmError:
             properties["provisioningState"] = "Failed"
             raise
@@ -112,9 +113,12 @@ def _store_and_run(cloud: Cloud, vm: LabVm, name: str, body: dict[str, Any], sta
         if failed:
             raise ArmError(409, "VMRunCommandFailed", f"Run command '{name}' failed with exit code {result.code}.")
 
+    answer = copy.deepcopy(_public(stored, False))
     operation = cloud.operations.begin(vm, "runCommand", work)
     vm.run_commands[name.lower()] = stored
-    return Response(status, _public(stored, False), headers=operation_headers(cloud, operation))
+    headers = operation_headers(cloud, operation)
+    del headers["Location"]  # the result of a PUT is the resource itself
+    return Response(status, answer, headers=headers)
 
 
 def _execution(result: RunCommandResult) -> dict[str, Any]:

@@ -6,6 +6,7 @@ A plain GET shows what a resource refers to as ids only; ``$expand`` puts the re
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from lab.arm.cloud import Cloud
@@ -15,13 +16,28 @@ from lab.arm.vm import LabVm
 
 _PROVIDER = "/providers/Microsoft.Network"
 
+
+@dataclass(frozen=True)
+class Rule:
+    """A security rule, as far as rules differ here."""
+
+    name: str
+    priority: int
+    direction: str
+    access: str
+    source: str = "*"
+    destination: str = "*"
+    protocol: str = "*"
+    port: str = "*"
+
+
 _DEFAULT_RULES = (
-    ("AllowVnetInBound", 65000, "Inbound", "Allow", "VirtualNetwork", "VirtualNetwork"),
-    ("AllowAzureLoadBalancerInBound", 65001, "Inbound", "Allow", "AzureLoadBalancer", "*"),
-    ("DenyAllInBound", 65500, "Inbound", "Deny", "*", "*"),
-    ("AllowVnetOutBound", 65000, "Outbound", "Allow", "VirtualNetwork", "VirtualNetwork"),
-    ("AllowInternetOutBound", 65001, "Outbound", "Allow", "*", "Internet"),
-    ("DenyAllOutBound", 65500, "Outbound", "Deny", "*", "*"),
+    Rule("AllowVnetInBound", 65000, "Inbound", "Allow", "VirtualNetwork", "VirtualNetwork"),
+    Rule("AllowAzureLoadBalancerInBound", 65001, "Inbound", "Allow", "AzureLoadBalancer"),
+    Rule("DenyAllInBound", 65500, "Inbound", "Deny"),
+    Rule("AllowVnetOutBound", 65000, "Outbound", "Allow", "VirtualNetwork", "VirtualNetwork"),
+    Rule("AllowInternetOutBound", 65001, "Outbound", "Allow", "*", "Internet"),
+    Rule("DenyAllOutBound", 65500, "Outbound", "Deny"),
 )
 
 
@@ -111,47 +127,35 @@ def security_group(cloud: Cloud, vm: LabVm, _: frozenset[str] = frozenset()) -> 
     """A VM's network security group: SSH from anywhere, beside the default rules."""
     name = f"{vm.name}-nsg"
     own = _id(cloud, vm.group, "networkSecurityGroups", name)
+    ssh = Rule("SSH", 300, "Inbound", "Allow", protocol="Tcp", port=str(vm.guest.ssh_port))
     return _resource(
         cloud,
         vm.group,
         "networkSecurityGroups",
         name,
         {
-            "securityRules": [
-                _rule(own, "securityRules", "SSH", 300, "Inbound", "Allow", "*", "*", "Tcp", str(vm.guest.ssh_port))
-            ],
-            "defaultSecurityRules": [_rule(own, "defaultSecurityRules", *rule) for rule in _DEFAULT_RULES],
+            "securityRules": [_rule(own, "securityRules", ssh)],
+            "defaultSecurityRules": [_rule(own, "defaultSecurityRules", rule) for rule in _DEFAULT_RULES],
             "networkInterfaces": [{"id": _id(cloud, vm.group, "networkInterfaces", f"{vm.name}-nic")}],
         },
     )
 
 
-def _rule(
-    group: str,
-    kind: str,
-    name: str,
-    priority: int,
-    direction: str,
-    access: str,
-    source: str,
-    destination: str,
-    protocol: str = "*",
-    port: str = "*",
-) -> dict[str, Any]:
+def _rule(group: str, kind: str, rule: Rule) -> dict[str, Any]:
     return {
-        "name": name,
-        "id": f"{group}/{kind}/{name}",
+        "name": rule.name,
+        "id": f"{group}/{kind}/{rule.name}",
         "type": f"Microsoft.Network/networkSecurityGroups/{kind}",
         "properties": {
             "provisioningState": "Succeeded",
-            "protocol": protocol,
+            "protocol": rule.protocol,
             "sourcePortRange": "*",
-            "destinationPortRange": port,
-            "sourceAddressPrefix": source,
-            "destinationAddressPrefix": destination,
-            "access": access,
-            "priority": priority,
-            "direction": direction,
+            "destinationPortRange": rule.port,
+            "sourceAddressPrefix": rule.source,
+            "destinationAddressPrefix": rule.destination,
+            "access": rule.access,
+            "priority": rule.priority,
+            "direction": rule.direction,
             "sourcePortRanges": [],
             "destinationPortRanges": [],
             "sourceAddressPrefixes": [],

@@ -38,7 +38,7 @@ def invoke(cloud: Cloud, request: Request) -> Response:
     parameters = _parameters(body.get("parameters"))
 
     def work(operation: Operation) -> dict[str, Any]:
-        result = run(cloud, vm, operation, script, parameters, _MAXIMUM)
+        result = run(cloud, operation, script, parameters, _MAXIMUM)
         return {"value": [_status(result)]}
 
     return accepted(cloud, cloud.operations.begin(vm, "runCommand", work))
@@ -67,9 +67,10 @@ def check_can_run(cloud: Cloud, vm: LabVm) -> None:
 
 
 def run(
-    cloud: Cloud, vm: LabVm, operation: Operation, script: list[str], parameters: list[tuple[str, str]], timeout: float
+    cloud: Cloud, operation: Operation, script: list[str], parameters: list[tuple[str, str]], timeout: float
 ) -> RunCommandResult:
     """Through the guest's agent; VMAgentStatusCommunicationError when nothing comes back for too long."""
+    vm = operation.vm
     sequence = vm.guest.submit_run_command(script, parameters, timeout)
     give_up = operation.started + cloud.settings.run_command_limit
     while not operation.over and time.time() < give_up:
@@ -82,8 +83,8 @@ def run(
         409,
         "VMAgentStatusCommunicationError",
         f"VM '{vm.name}' has not reported status for VM agent or extensions. Verify that the OS is up and healthy, "
-        "the VM has a running VM agent, and that it can establish outbound connections to Azure storage. Please refer to "
-        "https://aka.ms/vmextensionlinuxtroubleshoot for additional VM agent troubleshooting information.",
+        "the VM has a running VM agent, and that it can establish outbound connections to Azure storage. Please "
+        "refer to https://aka.ms/vmextensionlinuxtroubleshoot for additional VM agent troubleshooting information.",
     )
 
 
