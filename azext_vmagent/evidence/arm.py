@@ -51,7 +51,8 @@ class ArmClient:
         from azure.core.rest import HttpRequest
         from azure.mgmt.core.exceptions import ARMErrorFormat
 
-        response = self._client.send_request(HttpRequest("GET", path, params=params), **waits(deadline))
+        request = HttpRequest("GET", self._client.format_url(path), params=params)
+        response = self._client.send_request(request, **waits(deadline))
         if response.status_code != 200:
             raise HttpResponseError(response=response, error_format=ARMErrorFormat)
         return json_object(response.json())
