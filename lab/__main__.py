@@ -18,13 +18,12 @@ from lab import az, latency
 from lab.control import ask
 from lab.daemon import DEFAULT_RECORDING, FIRST
 from lab.guests.base import LabError
-from lab.home import Home, find
+from lab.home import Home, cache, find
 from lab.injection import KINDS
 
 _LONGEST_START = 900.0
 _CHECKOUT = Path(__file__).parent.parent
 _RECORDINGS = DEFAULT_RECORDING.parent
-_RECORDED = ("healthy", "agent-stopped", "wire-server-firewalld", "nic-down", "fstab-emergency")
 
 
 def up(home: Home, options: argparse.Namespace) -> int:
@@ -49,7 +48,7 @@ def up(home: Home, options: argparse.Namespace) -> int:
 
 
 def _recorded(given: list[str], real: bool) -> list[tuple[str, Path]]:
-    found: dict[str, Path] = {} if real else {FIRST: DEFAULT_RECORDING}
+    found: dict[str, Path] = {} if real or given else {FIRST: DEFAULT_RECORDING}
     for one in given:
         name, equals, recording = one.partition("=")
         path = Path(recording).absolute()
@@ -189,6 +188,7 @@ def print_env(home: Home, options: argparse.Namespace) -> int:
     endpoints, variables = _prepared(home, options.login)
     folder = home.az(options.login)
     wanted = az.environment(endpoints, options.login, folder, Path(variables["REQUESTS_CA_BUNDLE"]))
+    wanted["PATH"] = variables["PATH"]
     if endpoints.namespace:
         print(f"# run az inside the guest's network: ip netns exec {endpoints.namespace} az ...")
     print(az.exports(wanted))
@@ -228,26 +228,12 @@ def record(home: Home, options: argparse.Namespace) -> int:
     return 0
 
 
-def record_all(home: Home, options: argparse.Namespace) -> int:
-    """Record the real guest healthy and in each of the article's faults, healed in between."""
-    probe = options.probe.read_text()
-    for name in _RECORDED:
-        _wait_for_agent(home, "Ready")
-        if name != _RECORDED[0]:
-            ask(home.control, "fault", name=name, vm=None)
-            _wait_for_agent(home, "Not Ready")
-        ask(home.control, "record", target=str(_RECORDINGS / name), probe=probe, vm=None)
-        print(name)
-        ask(home.control, "heal", vm=None)
+def record_all(_: Home, options: argparse.Namespace) -> int:
+    """Record a fresh real guest healthy and in each of the article's faults."""
+    from lab.record_all import NAMES, record_all
+
+    record_all(options.probe.read_text(), cache(), options.names or NAMES)
     return 0
-
-
-def _wait_for_agent(home: Home, wanted: str) -> None:
-    end = time.monotonic() + _LONGEST_START
-    while ask(home.control, "status")["vms"][0]["agent"] != wanted:
-        if time.monotonic() > end:
-            raise LabError(f"the agent did not become {wanted}")
-        time.sleep(0.5)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -261,7 +247,13 @@ def _parser() -> argparse.ArgumentParser:
 
     one = add("up", up, "start: VM vm1 in group lab")
     one.add_argument("--guest", choices=("real", "recorded"), default="real")
-    one.add_argument("--vm", action="append", default=[], metavar="NAME=RECORDING", help="one more recorded VM")
+    one.add_argument(
+        "--vm",
+        action="append",
+        default=[],
+        metavar="NAME=RECORDING",
+        help="a recorded VM, beside the real one or instead of vm1 with the healthy recording",
+    )
     one.add_argument("--not-ready-after", type=float, metavar="S", help="age of an upload that counts as silence (30)")
     one.add_argument("--metrics-lag", type=float, metavar="S", help="age from which a minute has metrics (60)")
     one.add_argument("--latency", choices=latency.MODES)
@@ -294,7 +286,8 @@ def _parser() -> argparse.ArgumentParser:
     one = add("record", record, "write what the real guest answers now into lab/recordings/NAME (or a path)")
     one.add_argument("name")
     one.add_argument("--probe", type=Path, required=True, metavar="FILE", help="the guest probe to ask it with")
-    one = add("record-all", record_all, "record the real guest healthy and in each fault of the article")
+    one = add("record-all", record_all, "record a fresh real guest healthy and in each fault of the article")
+    one.add_argument("names", nargs="*", metavar="NAME")
     one.add_argument("--probe", type=Path, required=True, metavar="FILE")
     add("down", down, "everything gone")
     return parser

@@ -3,6 +3,7 @@
 Its own configuration folder (the user's ``~/.azure`` is never touched), the laboratory's CA beside the public ones, a
 cloud registered with the stand-in's endpoints, and a login: as a managed identity the App Service way, or as a user
 the Cloud Shell way (``cloud-shell``), for which the login host is answered behind an HTTPS proxy.
+Extensions are those in ``$VMAGENT_LAB_EXTENSIONS`` when it is set, else the ones added here with `az extension add`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab import openssh
 from lab.guests.base import LabError
 
 LOGINS = ("managed-identity", "cloud-shell")
@@ -44,6 +46,7 @@ class Endpoints:
     ca: Path
     login_proxy: str
     namespace: str | None
+    ssh: tuple[tuple[str, str], ...] = ()
 
 
 def environment(endpoints: Endpoints, login: str, folder: Path, bundle: Path) -> dict[str, str]:
@@ -55,6 +58,8 @@ def environment(endpoints: Endpoints, login: str, folder: Path, bundle: Path) ->
         "REQUESTS_CA_BUNDLE": str(bundle),
         "NO_PROXY": "localhost,127.0.0.1",
     }
+    if os.environ.get("VMAGENT_LAB_EXTENSIONS"):
+        variables["AZURE_EXTENSION_DIR"] = os.environ["VMAGENT_LAB_EXTENSIONS"]
     if login == "cloud-shell":
         variables.update(
             ACC_CLOUD="PROD",
@@ -108,6 +113,7 @@ def prepare(endpoints: Endpoints, login: str, folder: Path) -> dict[str, str]:
     if not bundle.exists():
         write_bundle(endpoints.ca, bundle, os.environ)
     variables = merged(environment(endpoints, login, folder, bundle), os.environ)
+    variables["PATH"] = f"{openssh.prepare(folder, endpoints.ssh)}{os.pathsep}{variables.get('PATH', os.defpath)}"
     done = folder / "lab-login"
     if not done.exists() or done.read_text() != endpoints.base_url:
         for name in ("clouds.config", "azureProfile.json"):  # what an earlier attempt may have left

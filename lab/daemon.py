@@ -153,6 +153,7 @@ class Daemon:
             "ca": str(self.ca),
             "login_proxy": f"http://127.0.0.1:{self._proxy_port}",
             "namespace": self.namespace,
+            "ssh": [(vm.guest.public_address, str(getattr(vm.guest, "ssh_key", ""))) for vm in self.cloud.vms],
         }
 
     def fault(self, name: str, vm: str | None = None) -> None:

@@ -1,0 +1,38 @@
+"""The OpenSSH client as a user of the laboratory has it set up: the guests' keys and known hosts.
+
+OpenSSH takes its folder from the password database and not from ``$HOME``, and the user's own must not be touched; so an
+``ssh`` that names a configuration of ours comes first on the path of whoever works in the laboratory.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.guests.base import LabError
+
+
+def prepare(folder: Path, guests: Sequence[tuple[str, str]]) -> Path:
+    """Write configuration and wrapper for ``guests`` (address, private key file); the folder to put on the path."""
+    real = shutil.which("ssh")
+    if real is None:
+        raise LabError("there is no ssh client here; on Debian: apt-get install openssh-client")
+    binaries = folder / "bin"
+    binaries.mkdir(parents=True, exist_ok=True)
+    config = folder / "ssh_config"
+    config.write_text("".join(_host(folder, address, key) for address, key in guests))
+    wrapper = binaries / "ssh"
+    if Path(real) != wrapper:
+        wrapper.write_text(f'#!/bin/sh\nexec {shlex.quote(real)} -F {shlex.quote(str(config))} "$@"\n')
+        wrapper.chmod(0o755)
+    return binaries
+
+
+def _host(folder: Path, address: str, key: str) -> str:
+    """A guest's key is made with the laboratory, so the first one seen is the right one."""
+    return (
+        f"Host {address}\n  IdentityFile {key}\n  IdentitiesOnly yes\n"
+        f"  UserKnownHostsFile {folder}/known_hosts\n  StrictHostKeyChecking accept-new\n"
+    )
