@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from .arm_values import child, flag, items, moment, text
+from azext_vmagent.facts.arm_values import child, flag, items, moment, text
 
 
 class AgentStatus(str, Enum):
@@ -218,8 +218,9 @@ def _boot_diagnostics_error(view: Any) -> str:
 def _image(reference: Any) -> str:
     """``publisher:offer:sku:version`` of a marketplace image, or the id of any other."""
     return _joined(reference, "publisher", "offer", "sku", "version") or next(
-        (found for key in ("id", "sharedGalleryImageId", "communityGalleryImageId") if (found := text(reference,
-        key))), "" )
+        (found for key in ("id", "sharedGalleryImageId", "communityGalleryImageId") if (found := text(reference, key))),
+        "",
+    )
 
 
 def _joined(value: Any, *keys: str) -> str:

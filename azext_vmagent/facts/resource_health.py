@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from .arm_values import child, items, moment, text
+from azext_vmagent.facts.arm_values import child, items, moment, text
 
 
 @dataclass(frozen=True)
