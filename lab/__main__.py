@@ -172,6 +172,8 @@ def run_az(home: Home, options: argparse.Namespace) -> int:
     local = options.arguments[:1] == ["extension"]  # talks to package indexes, which a guest's network does not reach
     namespace = None if local else endpoints.namespace
     command = az.inside(namespace, [az.executable(), *options.arguments])
+    if sys.version_info < (3, 11):
+        os.chdir(home.state)  # PYTHONSAFEPATH is not known yet, see lab.az
     os.execvpe(command[0], command, variables)
 
 
@@ -266,7 +268,6 @@ def _parser() -> argparse.ArgumentParser:
     one = add("sh", shell_in_guest, "run a command as root in the guest, through a side door no fault cuts")
     one.add_argument("--vm")
     one.add_argument("--timeout", type=float, default=60)
-    one.add_argument("arguments", nargs=argparse.REMAINDER, metavar="COMMAND")
     for name, run, text in (
         ("az", run_az, "run az against the stand-in"),
         ("shell", run_shell, "a shell in which az works"),
@@ -274,8 +275,6 @@ def _parser() -> argparse.ArgumentParser:
     ):
         one = add(name, run, text)
         one.add_argument("--login", choices=az.LOGINS, default=az.LOGINS[0])
-        if run is not print_env:
-            one.add_argument("arguments", nargs=argparse.REMAINDER)
     add("journal", journal, "what the stand-in served, as JSON lines").add_argument("--clear", action="store_true")
     kinds = "; ".join(f"{kind}: {text}" for kind, text in KINDS.items())
     one = add("inject", inject, f"faults of the platform: KIND[:ARGUMENT][*COUNT]@[METHOD ]REGEX. {kinds}")
@@ -293,9 +292,27 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+_PASS_ON = {"az": ("--login",), "shell": ("--login",), "sh": ("--vm", "--timeout")}
+
+
+def split(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Our own arguments, and those that go on untouched to `az`, a shell or the guest.
+
+    >>> split(["az", "--login", "cloud-shell", "--version"])
+    (['az', '--login', 'cloud-shell'], ['--version'])
+    """
+    if not arguments or arguments[0] not in _PASS_ON or arguments[1:] in (["-h"], ["--help"]):
+        return arguments, []
+    end = 1
+    while end < len(arguments) and arguments[end].partition("=")[0] in _PASS_ON[arguments[0]]:
+        end += 1 if "=" in arguments[end] else 2
+    return arguments[:end], arguments[end:]
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; its exit code."""
-    options = _parser().parse_args(arguments)
+    own, passed = split(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(own, argparse.Namespace(arguments=passed))
     try:
         return int(options.run(find(), options))
     except LabError as error:

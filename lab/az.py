@@ -57,6 +57,7 @@ def environment(endpoints: Endpoints, login: str, folder: Path, bundle: Path) ->
         "AZURE_CORE_SURVEY_MESSAGE": "no",
         "REQUESTS_CA_BUNDLE": str(bundle),
         "NO_PROXY": "localhost,127.0.0.1",
+        "PYTHONSAFEPATH": "1",  # az is `python -m`: in the checkout it would import the extension's source, not the wheel
     }
     if os.environ.get("VMAGENT_LAB_EXTENSIONS"):
         variables["AZURE_EXTENSION_DIR"] = os.environ["VMAGENT_LAB_EXTENSIONS"]
