@@ -9,11 +9,13 @@ import threading
 import time
 from ipaddress import IPv4Address
 
+from lab.namespaces import within
 from lab.platform.goal_state import WIRE_SERVER
 from lab.platform.http_service import Journal
 from lab.platform.imds import ADDRESS as METADATA_ADDRESS
 
 SERVER_PORT, CLIENT_PORT = 67, 68
+_SO_BINDTODEVICE = 25
 _COOKIE = b"\x63\x82\x53\x63"
 _OPTIONS_AT = 240
 _DISCOVER, _OFFER, _REQUEST, _ACK = 1, 2, 3, 5
@@ -31,6 +33,20 @@ def reply(packet: bytes, address: str, gateway: str) -> bytes | None:
     header = struct.pack("!BBBB", 2, 1, 6, 0) + packet[4:8] + b"\0\0\x80\0" + bytes(4)
     header += IPv4Address(address).packed + IPv4Address(gateway).packed + bytes(4) + packet[28:44] + bytes(192)
     return (header + _COOKIE + _lease(answer_kind, gateway)).ljust(300, b"\0")
+
+
+def broadcast_socket(namespace: str, device: str) -> socket.socket:
+    """The server's UDP socket: it hears and sends broadcasts on one interface of a namespace."""
+
+    def make() -> socket.socket:
+        made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        made.setsockopt(socket.SOL_SOCKET, _SO_BINDTODEVICE, device.encode() + b"\0")
+        made.bind(("", SERVER_PORT))
+        return made
+
+    return within(namespace, make)
 
 
 def parse_options(packet: bytes) -> dict[int, bytes]:

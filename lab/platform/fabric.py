@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from functools import partial
 
 from lab.guests.base import RunCommandResult, StatusUpload
+from lab.namespaces import listen
 from lab.platform import dhcp, host_ga_plugin, imds, wire_server
 from lab.platform.goal_state import WIRE_SERVER, GoalState
 from lab.platform.http_service import HttpService, Journal
-from lab.platform.namespace import broadcast_socket, listen
 from lab.platform.status_upload import StatusBlob
 
 
@@ -34,9 +34,9 @@ class Fabric:
             ("host-ga-plugin", WIRE_SERVER, host_ga_plugin),
             ("imds", imds.ADDRESS, imds),
         ):
-            listener = listen(namespace, address, module.PORT)
+            listener = listen(module.PORT, namespace, address)
             self._services.append(HttpService(name, listener, partial(module.answer, self), self._journal))
-        lease = broadcast_socket(namespace, device, dhcp.SERVER_PORT)
+        lease = dhcp.broadcast_socket(namespace, device)
         self._services.append(dhcp.DhcpService(lease, self.private_address, self._gateway, self._journal))
 
     def close(self) -> None:

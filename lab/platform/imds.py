@@ -19,11 +19,11 @@ def answer(fabric: Fabric, request: Request) -> Response:
     """Answer one request of the guest."""
     if request.headers.get("Metadata", "").lower() != "true":
         return _json(400, {"error": "Bad request. Required metadata header not specified"})
-    instance = {"compute": _compute(fabric.name), "network": _network(fabric.private_address)}
-    documents = {
-        "/metadata/instance": instance,
-        "/metadata/instance/compute": instance["compute"],
-        "/metadata/instance/network": instance["network"],
+    compute, network = _compute(fabric.name), _network(fabric.private_address)
+    documents: dict[str, dict[str, object]] = {
+        "/metadata/instance": {"compute": compute, "network": network},
+        "/metadata/instance/compute": compute,
+        "/metadata/instance/network": network,
     }
     if request.path not in documents:
         return _json(404, {"error": "Not found"})

@@ -24,7 +24,7 @@ class StatusBlob:
 
     def __init__(self) -> None:
         self._pages = bytearray()
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._last: StatusUpload | None = None
         self._reports: dict[int, RunCommandResult] = {}
 
@@ -37,6 +37,11 @@ class StatusBlob:
         """The run command handler's final report for a sequence number, also when newer ones replaced it."""
         return self._reports.get(sequence)
 
+    def forget(self) -> None:
+        """Be as empty as a new VM's blob."""
+        with self._lock:
+            self._last = None
+
     def put_through_plugin(self, body: bytes) -> None:
         """A HostGAPlugin ``PUT /status``: blob request, headers and content in one JSON document."""
         wrapped = json.loads(body)
@@ -46,7 +51,7 @@ class StatusBlob:
 
     def put(self, target: str, headers: Mapping[str, str], content: bytes) -> None:
         """One request to blob storage: a block blob, a page blob's creation, or one of its pages."""
-        with self._changed:
+        with self._lock:
             if "comp=page" in target:
                 self._put_page(headers["x-ms-range"], content)
             elif headers.get("x-ms-blob-type") == "PageBlob":

@@ -158,6 +158,13 @@ class RealGuest:
 
         return until(newer, seconds, 0.2)
 
+    def forget_past(self) -> None:
+        """Have no uploads, no console output and no metrics from before now, as a VM that has just been made."""
+        self.fabric.status_blob.forget()
+        (self._state / "serial.log").write_bytes(b"")
+        if self._sampler:
+            self._sampler.forget()
+
     def close(self) -> None:
         """See ``Guest``."""
         with self._power_lock:

@@ -128,6 +128,11 @@ class Sampler:
         with self._lock:
             return self._book.samples(since, until)
 
+    def forget(self) -> None:
+        """Have no samples from before now."""
+        with self._lock:
+            self._book = MinuteBook()
+
     def close(self) -> None:
         """Stop reading."""
         self._stop.set()
