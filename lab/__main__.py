@@ -28,8 +28,9 @@ _RECORDINGS = DEFAULT_RECORDING.parent
 
 def up(home: Home, options: argparse.Namespace) -> int:
     """Start the daemon and wait until the guest is there (a real one until its agent reports Ready)."""
-    if home.control.exists():
+    if home.pid.exists() and _is_daemon(int(home.pid.read_text())):
         raise LabError(f"a laboratory is up in {home.state} already; take it down first: python -m lab down")
+    home.control.unlink(missing_ok=True)
     home.state.mkdir(parents=True, exist_ok=True)
     real = options.guest == "real"
     command = [sys.executable, "-m", "lab.daemon", "--state", str(home.state)]
@@ -43,7 +44,12 @@ def up(home: Home, options: argparse.Namespace) -> int:
         process = subprocess.Popen(
             command, cwd=_CHECKOUT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
-    _wait(home, process, real)
+    try:
+        _wait(home, process, real)
+    except BaseException:
+        process.terminate()
+        process.wait(60)
+        raise
     return status(home, argparse.Namespace(json=False))
 
 
@@ -65,11 +71,9 @@ def _wait(home: Home, process: subprocess.Popen[bytes], real: bool) -> None:
     while time.monotonic() < end:
         if process.poll() is not None:
             raise LabError(f"the laboratory did not start:\n{_tail(home.log)}")
-        if home.control.exists():
+        if home.pid.exists():  # written once the control socket answers
             seen = ask(home.control, "status")
             if seen["phase"] == "failed":
-                ask(home.control, "down")
-                process.wait(30)
                 raise LabError(f"the laboratory did not start: {seen['error']}\n{_tail(home.log)}")
             if seen["phase"] == "up" and (not real or seen["vms"][0]["agent"] == "Ready"):
                 return

@@ -47,6 +47,7 @@ class Endpoints:
     login_proxy: str
     namespace: str | None
     ssh: tuple[tuple[str, str], ...] = ()
+    cloud_shell: bool = True
 
 
 def environment(endpoints: Endpoints, login: str, folder: Path, bundle: Path) -> dict[str, str]:
@@ -57,7 +58,8 @@ def environment(endpoints: Endpoints, login: str, folder: Path, bundle: Path) ->
         "AZURE_CORE_SURVEY_MESSAGE": "no",
         "REQUESTS_CA_BUNDLE": str(bundle),
         "NO_PROXY": "localhost,127.0.0.1",
-        "PYTHONSAFEPATH": "1",  # az is `python -m`: in the checkout it would import the extension's source, not the wheel
+        # az is `python -m`: in the checkout it would import the extension's source, not the wheel
+        "PYTHONSAFEPATH": "1",
     }
     if os.environ.get("VMAGENT_LAB_EXTENSIONS"):
         variables["AZURE_EXTENSION_DIR"] = os.environ["VMAGENT_LAB_EXTENSIONS"]
@@ -109,6 +111,8 @@ def inside(namespace: str | None, command: Sequence[str]) -> list[str]:
 
 def prepare(endpoints: Endpoints, login: str, folder: Path) -> dict[str, str]:
     """The whole environment for `az`, with the cloud registered and logged in; done once per laboratory and login."""
+    if login == "cloud-shell" and not endpoints.cloud_shell:
+        raise LabError("Cloud Shell's token port 50342 was taken when this laboratory came up; only one can have it")
     folder.mkdir(parents=True, exist_ok=True)
     bundle = folder / "ca-bundle.pem"
     if not bundle.exists():

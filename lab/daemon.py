@@ -39,6 +39,8 @@ class Daemon:
         self.error: str | None = None
         self.stopping = threading.Event()
         self.namespace: str | None = None
+        self.cloud_shell = False
+        self._guests: list[Guest] = []
         self.cloud = Cloud(settings=settings, journal=Journal(home.journal))
         self.ca, context = certificates.make(home.state)
         self.server = Server(self.cloud, context, [namespaces.listen(0)])
@@ -87,6 +89,7 @@ class Daemon:
         folder = self.home.guest(FIRST)
         folder.mkdir(parents=True, exist_ok=True)
         guest: Guest = RealGuest(FIRST, folder, cache())
+        self._guests.append(guest)
         guest.start()
         self.namespace = getattr(guest, "namespace", None)
         if self.namespace is not None:
@@ -100,12 +103,15 @@ class Daemon:
         def make() -> Guest:
             return RecordedGuest(name, recording, address, self.home.state)
 
-        return namespaces.within(self.namespace, make)
+        guest = namespaces.within(self.namespace, make)
+        self._guests.append(guest)
+        return guest
 
     def _serve_cloud_shell(self) -> None:
         """The port is fixed: without it only the Cloud Shell login is missing."""
         with contextlib.suppress(OSError):
             self.server.serve_cloud_shell(namespaces.listen(CLOUD_SHELL_PORT, self.namespace))
+            self.cloud_shell = True
 
     def vm(self, name: str | None) -> LabVm:
         """A VM by its name, the first one by default."""
@@ -153,6 +159,7 @@ class Daemon:
             "ca": str(self.ca),
             "login_proxy": f"http://127.0.0.1:{self._proxy_port}",
             "namespace": self.namespace,
+            "cloud_shell": self.cloud_shell,
             "ssh": [(vm.guest.public_address, str(getattr(vm.guest, "ssh_key", ""))) for vm in self.cloud.vms],
         }
 
@@ -208,9 +215,9 @@ class Daemon:
 
     def close(self) -> None:
         """Everything gone, whatever fails on the way."""
-        for vm in self.cloud.vms:
+        for guest in self._guests:
             with contextlib.suppress(Exception):
-                vm.guest.close()
+                guest.close()
         self.server.stop()
 
 
@@ -229,8 +236,8 @@ def main() -> None:
     daemon = Daemon(home, settings)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: daemon.stopping.set())
-    home.pid.write_text(str(os.getpid()))
     control = ControlServer(home.control, daemon.commands())
+    home.pid.write_text(str(os.getpid()))
     recorded = [(name, Path(recording)) for name, recording in arguments.vm]
     threading.Thread(target=daemon.start, args=(arguments.real, recorded), daemon=True).start()
     try:

@@ -16,9 +16,6 @@ from typing import Any
 
 import pytest
 
-from lab.arm.server import CLOUD_SHELL_PORT
-from lab.namespaces import listen
-
 ROOT = Path(__file__).parents[2]
 RESOURCE = ["--resource-group", "lab", "--name", "vm1"]
 
@@ -126,13 +123,10 @@ def test_the_journal_and_injected_denial(laboratory: Laboratory) -> None:
 
 
 def test_cloud_shell_login(laboratory: Laboratory) -> None:
-    try:
-        listen(CLOUD_SHELL_PORT).close()
-    except OSError:
-        pass
-    else:
-        pytest.fail("the laboratory does not listen on Cloud Shell's port")
-    account = laboratory.az("account", "show", login="cloud-shell")
+    result = laboratory.run("az", "--login", "cloud-shell", "account", "show")
+    if "50342 was taken" in result.stderr:
+        pytest.skip("another laboratory on this machine has Cloud Shell's port")
+    account = json.loads(result.stdout)
     assert account["user"] == {"cloudShellID": True, "name": "lab@example.com", "type": "user"}
     assert laboratory.az("vm", "list", login="cloud-shell")[0]["name"] == "vm1"
 
