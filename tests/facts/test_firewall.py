@@ -1,0 +1,354 @@
+"""Which rule blocks, who owns it, how to undo it: recorded answers, and written rules with their near misses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from azext_vmagent.facts.firewall import Listings, RuleAnalysis, blocking_rules
+from azext_vmagent.facts.firewall import Path as WayOut
+from azext_vmagent.facts.guest import parse_probe
+
+ANSWERS = Path(__file__).parent / "probe_answers"
+IP = "168.63.129.16"
+BOTH = (80, 32526)
+WAY = WayOut("eth0", "10.0.0.4")
+OWN = (
+    f"security -A OUTPUT -d {IP}/32 -p tcp -m tcp --dport 53 -j ACCEPT",
+    f"security -A OUTPUT -d {IP}/32 -p tcp -m owner --uid-owner 0 -j ACCEPT",
+    f"security -A OUTPUT -d {IP}/32 -p tcp -m conntrack --ctstate INVALID,NEW -j DROP",
+)
+
+
+def recorded(name: str) -> RuleAnalysis:
+    return parse_probe((ANSWERS / f"{name}.txt").read_text()).rules
+
+
+def saved(*lines: str) -> RuleAnalysis:
+    return blocking_rules(Listings(iptables=lines, listed=("iptables",)), WAY)
+
+
+def nft(*rules: str, head: str = "type filter hook output priority 0; policy accept;") -> RuleAnalysis:
+    lines = (f"chain inet t o {head}", *(f"nft {rule} # handle {at}" for at, rule in enumerate(rules, 2)))
+    return blocking_rules(Listings(nft=lines, listed=("nft",)), WAY)
+
+
+@pytest.mark.parametrize(
+    ("name", "tool", "rule", "undo", "stays"),
+    [
+        (
+            "firewalld-direct", "firewalld-direct", f"ipv4 filter OUTPUT 0 -d {IP}/32 -j DROP",
+            f"firewall-cmd --direct --remove-rule ipv4 filter OUTPUT 0 -d {IP}/32 -j DROP"
+            f" && firewall-cmd --permanent --direct --remove-rule ipv4 filter OUTPUT 0 -d {IP}/32 -j DROP", True,
+        ),
+        (
+            "firewalld-passthrough", "firewalld-passthrough", f"ipv4 -I OUTPUT -d {IP} -p tcp -j REJECT",
+            f"firewall-cmd --direct --remove-passthrough ipv4 -I OUTPUT -d {IP} -p tcp -j REJECT", False,
+        ),
+        ("firewalld-panic", "firewalld-panic", "firewall-cmd --panic-on", "firewall-cmd --panic-off", False),
+        ("ufw-deny-rule", "ufw", f"deny any any {IP} any 0.0.0.0/0 out", f"ufw delete deny out to {IP}", True),
+        ("ufw-default-deny", "ufw", "-P OUTPUT DROP", f"ufw allow out proto tcp to {IP} port 80,32526", True),
+    ],
+)  # fmt: skip
+def test_the_owner_is_named_not_the_shadow(name: str, tool: str, rule: str, undo: str, stays: bool) -> None:
+    [block] = recorded(name).blocks
+    assert (block.tool, block.rule, block.undo, block.stays, block.ports) == (tool, rule, undo, stays, BOTH)
+
+
+def test_policies_target_and_rich_rule() -> None:
+    target, rich = recorded("firewalld-policies").blocks
+    assert target.rule == "policy dropall target DROP"
+    assert target.undo == "firewall-cmd --permanent --policy dropall --set-target CONTINUE && firewall-cmd --reload"
+    assert rich.rule == f'policy noout: rule family="ipv4" destination address="{IP}/32" drop'
+    assert rich.undo is not None
+    assert rich.undo.startswith("firewall-cmd --policy noout --remove-rich-rule 'rule family=")
+
+
+def test_direct_rule_is_firewalld_s_even_without_any_listing() -> None:
+    direct = f"ipv4 filter OUTPUT 0 -d {IP}/32 -j DROP"
+    [block] = blocking_rules(Listings(direct=(direct,)), WAY).blocks
+    assert (block.tool, block.rule, block.stays) == ("firewalld-direct", direct, False)
+
+
+def test_direct_chain_of_older_firewalld() -> None:
+    """With firewalld's iptables backend (RHEL 7) direct rules live in OUTPUT_direct of the legacy tables."""
+    listings = Listings(
+        legacy=("filter -A OUTPUT -j OUTPUT_direct", f"filter -A OUTPUT_direct -d {IP}/32 -j DROP"),
+        direct=(f"ipv4 filter OUTPUT 0 -d {IP} -j DROP",),
+    )
+    [block] = blocking_rules(listings, WAY).blocks
+    assert block.tool == "firewalld-direct"
+
+
+@pytest.mark.parametrize(
+    ("rule", "ports"),
+    [
+        (f"-d {IP}/32 -j DROP", BOTH),
+        (f"-d {IP}/32 -j REJECT --reject-with icmp-port-unreachable", BOTH),
+        ("-d 168.63.0.0/16 -p tcp -j DROP", BOTH),
+        (f"-d {IP}/32 -p tcp -m tcp --dport 32526 -j DROP", (32526,)),
+        (f"-d {IP}/32 -p tcp -m multiport --dports 80,443 -j DROP", (80,)),
+        ("-p tcp -m tcp --dport 1:1023 -j DROP", (80,)),
+        (f"-d {IP}/32 -m owner --uid-owner 0 -j DROP", BOTH),
+        ("-m iprange --dst-range 168.63.129.1-168.63.129.99 -j DROP", BOTH),
+        ("! -d 10.0.0.0/8 -o eth0 -j DROP", BOTH),
+        (f"-d {IP}/32 -m conntrack --ctstate ESTABLISHED -j DROP", BOTH),
+        (f"-s 10.0.0.4/32 -d {IP}/32 -j DROP", BOTH),
+        (f'-d {IP}/32 -m comment --comment "-j ACCEPT" -j DROP', BOTH),
+        (f"-d {IP}/32 -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j DROP", BOTH),
+    ],
+)
+def test_iptables_rules_that_block(rule: str, ports: tuple[int, ...]) -> None:
+    analysis = saved(f"filter -A OUTPUT {rule}")
+    [block] = analysis.blocks
+    assert (block.tool, block.ports, block.rule) == ("iptables", ports, f"-A OUTPUT {rule}")
+    assert analysis.undecided == ()
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "-d 168.63.129.17/32 -j DROP",
+        "-d 168.62.0.0/16 -j DROP",
+        f"! -d {IP}/32 -j DROP",
+        f"-d {IP}/32 -p udp -j DROP",
+        f"-d {IP}/32 -p tcp -m tcp --dport 53 -j DROP",
+        f"-d {IP}/32 -m owner ! --uid-owner 0 -j DROP",
+        f"-d {IP}/32 -m owner --uid-owner 1000-2000 -j DROP",
+        f"-d {IP}/32 -o lo -j DROP",
+        f"-d {IP}/32 -o eth1 -j DROP",
+        f"-d {IP}/32 -m conntrack --ctstate INVALID -j DROP",
+        f"-s 10.0.0.5/32 -d {IP}/32 -j DROP",
+        f"-d {IP}/32 -j LOG --log-prefix DROP",
+        f"-d {IP}/32 -j ACCEPT",
+        f"-d {IP}/32 -m addrtype --dst-type LOCAL -j DROP",
+    ],
+)
+def test_iptables_rules_that_do_not(rule: str) -> None:
+    analysis = saved(f"filter -A OUTPUT {rule}")
+    assert (analysis.blocks, analysis.undecided) == ((), ())
+    assert analysis.complete
+
+
+def test_only_the_hosts_own_output_counts() -> None:
+    assert saved(f"filter -A FORWARD -d {IP}/32 -j DROP").blocks == ()
+
+
+def test_first_terminal_rule_wins() -> None:
+    accept, drop = f"filter -A OUTPUT -d {IP}/32 -p tcp -j ACCEPT", f"filter -A OUTPUT -d {IP}/32 -j DROP"
+    assert saved(accept, drop).blocks == ()
+    assert len(saved(drop, accept).blocks) == 1
+    assert saved(f"filter -A OUTPUT -d {IP}/32 -j RETURN", drop).blocks == ()
+
+
+def test_a_second_rule_behind_the_first_is_named_too() -> None:
+    rules = (f"filter -A OUTPUT -d {IP}/32 -j DROP", "filter -A OUTPUT -d 168.63.129.0/24 -j REJECT")
+    assert [block.action for block in saved(*rules).blocks] == ["drop", "reject"]
+
+
+def test_jumps_goto_and_return() -> None:
+    jump = ("filter -A OUTPUT -p tcp -j mine", "filter -A OUTPUT -j ACCEPT", f"filter -A mine -d {IP}/32 -j DROP")
+    [block] = saved(*jump).blocks
+    assert block.undo == f"iptables -t filter -D mine -d {IP}/32 -j DROP"
+    back = ("filter -A mine -m owner --uid-owner 0 -j RETURN", f"filter -A mine -d {IP}/32 -j DROP")
+    assert saved("filter -A OUTPUT -j mine", *back).blocks == ()
+    goto = ("filter -A OUTPUT -g mine", f"filter -A OUTPUT -d {IP}/32 -j DROP", "filter -A mine -p udp -j DROP")
+    assert saved(*goto).blocks == ()
+
+
+def test_chains_that_lead_in_a_circle_end() -> None:
+    """The kernel refuses such a table; a forged listing must not hang us."""
+    assert saved("filter -A OUTPUT -j a", "filter -A a -j b", "filter -A b -j a").blocks == ()
+
+
+def test_policy_drop_gets_an_exception_not_a_new_policy() -> None:
+    [block] = saved("filter -P OUTPUT DROP", "filter -A OUTPUT -p tcp -m tcp --dport 443 -j ACCEPT").blocks
+    assert block.undo == (
+        f"iptables -t filter -I OUTPUT -d {IP}/32 -p tcp -m multiport --dports 80,32526 -m owner --uid-owner 0 -j ACCEPT"
+    )
+    allowed = ("filter -P OUTPUT DROP", f"filter -A OUTPUT -d {IP}/32 -j ACCEPT")
+    assert saved(*allowed).blocks == ()
+
+
+def test_replies_dropped_on_the_way_in() -> None:
+    [block] = saved(f"filter -A INPUT -s {IP}/32 -j DROP").blocks
+    assert (block.direction, block.ports) == ("in", BOTH)
+    established = "filter -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"
+    assert saved(established, "filter -P INPUT DROP").blocks == ()
+
+
+def test_a_diversion_blocks_only_where_nothing_answers() -> None:
+    rule = f"nat -A OUTPUT -d {IP}/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 127.0.0.1:9"
+    listings = Listings(iptables=(rule,), listed=("iptables",))
+    assert [block.action for block in blocking_rules(listings, WAY).blocks] == ["divert"]
+    assert blocking_rules(listings, WAY, frozenset({80})).blocks == ()
+
+
+@pytest.mark.parametrize(
+    ("match", "why"),
+    [
+        ("-m limit --limit 3/min", "--limit 3/min"),
+        ("-m set --match-set blocked dst", "--match-set blocked dst"),
+        ("-m mark --mark 0x1", "--mark 0x1"),
+        ("-m string --string xx --algo bm", "--string xx"),
+    ],
+)
+def test_what_cannot_be_judged_is_undecided(match: str, why: str) -> None:
+    analysis = saved(f"filter -A OUTPUT -d {IP}/32 {match} -j DROP")
+    assert analysis.blocks == ()
+    assert {rule.ports for rule in analysis.undecided} == {BOTH}
+    assert all(rule.because for rule in analysis.undecided)
+    assert why in analysis.undecided[0].rule
+
+
+def test_a_block_behind_a_doubtful_accept_is_undecided() -> None:
+    doubtful = f"filter -A OUTPUT -d {IP}/32 -m mark --mark 0x1 -j ACCEPT"
+    analysis = saved(doubtful, f"filter -A OUTPUT -d {IP}/32 -j DROP")
+    assert analysis.blocks == ()
+    assert "may let it pass" in analysis.undecided[0].because
+
+
+def test_the_agents_own_rules_are_no_block() -> None:
+    analysis = saved(*OWN)
+    assert (analysis.blocks, analysis.undecided, len(analysis.own)) == ((), (), 3)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        OWN[1:],
+        (OWN[1], OWN[2].replace("DROP", "ACCEPT")),
+        (f"filter -A OUTPUT -d {IP}/32 -m owner --uid-owner 0 -j ACCEPT", f"filter -A OUTPUT -d {IP}/32 -j DROP"),
+    ],
+    ids=["2.2.26 to 2.6", "2.2.20 to 2.2.25", "2.2.9 and before"],
+)
+def test_older_agents_rules_are_no_block(rules: tuple[str, ...]) -> None:
+    analysis = saved(*rules)
+    assert (analysis.blocks, len(analysis.own)) == ((), 2)
+
+
+@pytest.mark.parametrize("rules", [OWN[2:], (OWN[0], OWN[2], OWN[1])], ids=["accept lost", "accept after"])
+def test_half_applied_own_rules_block_and_are_the_agents(rules: tuple[str, ...]) -> None:
+    [block] = saved(*rules).blocks
+    assert (block.tool, block.ports) == ("agent", BOTH)
+    assert block.undo == f"iptables -t security -D OUTPUT -d {IP}/32 -p tcp -m conntrack --ctstate INVALID,NEW -j DROP"
+
+
+def test_own_rules_in_nft_s_view_are_no_block() -> None:
+    """As `nft -a list ruleset` shows iptables-nft's table (nftables 1.0.6), and the agent's own table (2.13 and later)."""
+    lines = (
+        "chain ip security OUTPUT type filter hook output priority 150; policy accept;",
+        f"nft ip daddr {IP} tcp dport 53 counter accept # handle 2",
+        f"nft meta l4proto tcp ip daddr {IP} skuid 0 counter accept # handle 3",
+        f"nft meta l4proto tcp ip daddr {IP} ct state invalid,new counter drop # handle 4",
+        "chain ip walinuxagent output type filter hook output priority filter; policy accept;",
+        f"nft ip daddr {IP} tcp dport != 53 skuid != 0 ct state invalid,new counter drop # handle 2",
+    )
+    analysis = blocking_rules(Listings(nft=lines, listed=("nft",)), WAY)
+    assert (analysis.blocks, analysis.undecided, len(analysis.own)) == ((), (), 4)
+    half = blocking_rules(Listings(nft=(lines[0], lines[3]), listed=("nft",)), WAY)
+    [block] = half.blocks
+    assert (block.tool, block.undo) == ("agent", "nft delete rule ip security OUTPUT handle 4")
+
+
+@pytest.mark.parametrize(
+    ("rule", "ports"),
+    [
+        (f"ip daddr {IP} counter packets 3 bytes 180 drop", BOTH),
+        (f"ip daddr {{ 10.0.0.1, {IP} }} tcp dport {{ 80, 443 }} reject with tcp reset", (80,)),
+        ("ip daddr 168.63.0.0/16 drop", BOTH),
+        ('oifname "eth0" tcp dport 32526 drop', (32526,)),
+        ("meta skuid 0 ip daddr != 10.0.0.0/8 drop", BOTH),
+        (f'ip daddr {IP} log prefix "wire: " level info drop', BOTH),
+        (f'ip daddr {IP} drop comment "no accept here"', BOTH),
+        (f"ip daddr vmap {{ 10.0.0.1 : accept, {IP} : drop }}", BOTH),
+        ("meta l4proto { tcp, udp } th dport 80 drop", (80,)),
+    ],
+)
+def test_nft_rules_that_block(rule: str, ports: tuple[int, ...]) -> None:
+    analysis = nft(rule)
+    [block] = analysis.blocks
+    assert (block.tool, block.ports, analysis.undecided) == ("nft", ports, ())
+
+
+def test_nft_undo_by_handle() -> None:
+    [block] = nft("udp dport 53 accept", f"ip daddr {IP} drop").blocks
+    assert (block.undo, block.where) == ("nft delete rule inet t o handle 3", "inet t o")
+
+
+def test_nft_policy_drop() -> None:
+    [block] = nft("udp dport 53 accept", head="type filter hook output priority 0; policy drop;").blocks
+    assert block.undo == f"nft insert rule inet t o ip daddr {IP} tcp dport '{{ 80, 32526 }}' meta skuid 0 accept"
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        f"ip daddr != {IP} drop",
+        "ip daddr 168.63.129.0-168.63.129.15 drop",
+        f"ip daddr {IP} udp dport 53 drop",
+        f"ip daddr {IP} tcp dport 443 drop",
+        f"ip daddr {IP} skuid 1000 drop",
+        'oifname "lo" drop',
+        "ip6 daddr ::1 drop",
+        "meta nfproto ipv6 drop",
+        "ct state invalid drop",
+        "fib daddr type local drop",
+        f"ip daddr {IP} accept",
+        f"ip daddr {IP} meta mark set 0x1",
+    ],
+)
+def test_nft_rules_that_do_not(rule: str) -> None:
+    analysis = nft(rule)
+    assert (analysis.blocks, analysis.undecided) == ((), ())
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "ip daddr @blocked drop",
+        f"ip daddr {IP} meta mark 0x1 drop",
+        f"ip daddr {IP} limit rate 3/minute drop",
+        f"ip daddr . tcp dport {{ {IP} . 80 }} drop",
+        "ip daddr vmap @verdicts",
+        f"ip daddr {IP} xt match string counter drop",
+    ],
+)
+def test_nft_rules_that_cannot_be_judged(rule: str) -> None:
+    analysis = nft(rule)
+    assert analysis.blocks == ()
+    assert analysis.undecided
+
+
+@pytest.mark.parametrize(
+    ("kind", "line", "undo"),
+    [
+        ("blackhole", f"blackhole {IP}", f"ip route del blackhole {IP}"),
+        ("unreachable", "unreachable 168.63.0.0/16 metric 5", "ip route del unreachable 168.63.0.0/16 metric 5"),
+        ("prohibit", "prohibit default table 7", "ip route del prohibit default table 7"),
+    ],
+)
+def test_routes_that_swallow(kind: str, line: str, undo: str) -> None:
+    [block] = blocking_rules(Listings(routes=(line,)), WayOut(kind=kind)).blocks
+    assert (block.tool, block.rule, block.undo, block.ports) == ("ip-route", line, undo, BOTH)
+    assert blocking_rules(Listings(routes=(line,)), WAY).blocks == ()
+
+
+def test_route_to_somewhere_else_is_not_blamed() -> None:
+    assert blocking_rules(Listings(routes=("blackhole 10.0.0.0/8",)), WayOut(kind="blackhole")).blocks == ()
+
+
+def test_undo_never_runs_the_guests_text() -> None:
+    [block] = saved(f'filter -A OUTPUT -d {IP}/32 -m comment --comment "$(reboot)" -j DROP').blocks
+    assert block.undo == f"iptables -t filter -D OUTPUT -d {IP}/32 -m comment --comment '$(reboot)' -j DROP"
+    [block] = saved(f"filter -A OUTPUT -d {IP}/32 -m comment --comment ;reboot -j DROP").blocks
+    assert "';reboot'" in str(block.undo)
+    lines = ("chain inet t;reboot o type filter hook output priority 0; policy accept;", "nft drop # handle 3")
+    assert [block.undo for block in blocking_rules(Listings(nft=lines), WAY).blocks] == [None]
+
+
+def test_nothing_listed_is_not_nothing_there() -> None:
+    assert not blocking_rules(Listings()).complete
+    assert not blocking_rules(Listings(listed=("nft",), missing=("iptables-legacy",))).complete
+    assert blocking_rules(Listings(listed=("none",))).complete
