@@ -165,7 +165,8 @@ def test_chains_that_lead_in_a_circle_end() -> None:
 def test_policy_drop_gets_an_exception_not_a_new_policy() -> None:
     [block] = saved("filter -P OUTPUT DROP", "filter -A OUTPUT -p tcp -m tcp --dport 443 -j ACCEPT").blocks
     assert block.undo == (
-        f"iptables -t filter -I OUTPUT -d {IP}/32 -p tcp -m multiport --dports 80,32526 -m owner --uid-owner 0 -j ACCEPT"
+        f"iptables -t filter -I OUTPUT -d {IP}/32 -p tcp -m multiport --dports 80,32526"
+        " -m owner --uid-owner 0 -j ACCEPT"
     )
     allowed = ("filter -P OUTPUT DROP", f"filter -A OUTPUT -d {IP}/32 -j ACCEPT")
     assert saved(*allowed).blocks == ()
@@ -236,7 +237,7 @@ def test_half_applied_own_rules_block_and_are_the_agents(rules: tuple[str, ...])
 
 
 def test_own_rules_in_nft_s_view_are_no_block() -> None:
-    """As `nft -a list ruleset` shows iptables-nft's table (nftables 1.0.6), and the agent's own table (2.13 and later)."""
+    """As `nft -a list ruleset` shows iptables-nft's table (nftables 1.0.6), and the agent's table since 2.13."""
     lines = (
         "chain ip security OUTPUT type filter hook output priority 150; policy accept;",
         f"nft ip daddr {IP} tcp dport 53 counter accept # handle 2",
