@@ -1,8 +1,8 @@
 """Console bytes as lines that can be searched: padding, terminal control and overprinting taken out.
 
-A console log is what a terminal would have been told to paint: NUL padding (Azure keeps the log in a page blob), CR CR LF,
-colours, cursor movements (GRUB's menu, systemd's moving asterisks), UTF-8 cut in half. The number of a line is the one an
-editor shows for the raw file; one line gives several segments where the cursor moved within it.
+A console log is what a terminal would have been told to paint: NUL padding (Azure keeps the log in a page blob), CR
+CR LF, colours, cursor movements (GRUB's menu, systemd's moving asterisks), UTF-8 cut in half. The number of a line is
+the one an editor shows for the raw file; one line gives several segments where the cursor moved within it.
 
 >>> console = clean(b"[\\x1b[0;32m  OK  \\x1b[0m] Started ssh.\\r\\r\\nweb login: \\x00\\x00")
 >>> console.segments, console.numbers
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 SEGMENT_LIMIT = 1000
-"""Longest segment in characters; a longer one goes on in the next segment under the same line number, so no search is costly."""
+"""Longest segment in characters; the rest goes into further segments with the same line number: searches stay cheap."""
 
 _MOVES = re.compile(rb"\x1b\[[0-9;]{0,16}[ABEFGHJdf]|\x1b[EMDc78]")
 _CONTROL = re.compile(
@@ -31,7 +31,7 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u2028-\u202e\u20
 
 @dataclass(frozen=True)
 class Console:
-    """The cleaned log. ``text`` is ``segments`` joined by newlines with everything beyond ASCII as «?», for searching."""
+    """The cleaned log. ``text``, for searching, is ``segments`` joined by newlines with «?» for all beyond ASCII."""
 
     segments: list[str]
     numbers: list[int]
@@ -70,7 +70,7 @@ def clean(data: bytes) -> Console:
 
 
 def printable(text: str, limit: int = 300) -> str:
-    """Text from a guest that is safe to show: no control, bidirectional or invisible characters, at most ``limit`` long.
+    """Text from a guest that is safe to show: no control, bidirectional or invisible characters, and not too long.
 
     >>> printable("\\x1b[31mred\\u202e")
     '[31mred'

@@ -21,8 +21,7 @@ class AgentStatus(str, Enum):
 
 @dataclass(frozen=True)
 class ExtensionFacts:
-    """One extension. ``state`` is the last word of ``ProvisioningState/<state>`` in lower case, or "" when none was
-    reported."""
+    """One extension. ``state`` is from its ``ProvisioningState/<state>``, in lower case; "" when none was reported."""
 
     name: str
     type: str

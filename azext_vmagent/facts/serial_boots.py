@@ -1,70 +1,74 @@
 """Where one boot ends and the next begins in a console log.
 
-A boot begins with the firmware's or the boot loader's first line, or with the kernel's banner, whichever comes first; where the
-banner is missing (quiet kernels, a cut log) the fall of the kernel's clock, or systemd greeting again after a shutdown, tells.
+A boot begins with the firmware's or the boot loader's first line, or with the kernel's banner, whichever comes first;
+where the banner is missing (quiet kernels, a cut log) the fall of the kernel's clock, or systemd greeting again after
+a shutdown, tells.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
-from .console_text import Console
+from azext_vmagent.facts.console_text import Console
 
 _BANNER = re.compile(
     r"(?:^|(?<!kernel: )\[ {4}0\.000000\](?:\[ *[TC]?\d+\])? )(?:Linux version \d+\.\d+|Booting Linux on physical CPU)"
     r"|^(?:---<<BOOT>>---|Copyright \(c\) 1992-\d{4} The FreeBSD Project)"
 )
 _LOADER = re.compile(
-    r"^ {0,2}(?:SeaBIOS \(version|BdsDxe: (?:loading|starting) Boot|U-Boot (?:SPL )?\d{4}|Welcome to GRUB!|GRUB loading|"
-    r"GNU GRUB {1,2}version|Booting `|Probing EDD|iPXE initialising|Loading Linux \S+ \.\.\.|UEFI firmware \(version|"
-    r"KASLR|EFI stub: |Booting from Hard Disk|Computer is booting, SAC started|>> FreeBSD|Decompressing Linux)"
+    r"^ {0,2}(?:SeaBIOS \(version|BdsDxe: (?:loading|starting) Boot|U-Boot (?:SPL )?\d{4}|Welcome to GRUB!|GRUB loading"
+    r"|GNU GRUB {1,2}version|Booting `|Probing EDD|Loading Linux \S+ \.\.\.|Booting from Hard Disk|EFI stub: "
+    r"|Computer is booting, SAC started)"
 )
-_SYSTEMD_GREETING = re.compile(r"^Welcome to .{1,80}!$")
-_GONE = re.compile(
-    r"reboot: (?:Restarting system|Power down|System halted|machine restart)|\] Restarting system|systemd-shutdown\[1\]: "
-    r"|Reached target .{0,60}(?:Reboot|Power-Off|Power Off|Shutdown)"
+_GREETING = re.compile(r"^Welcome to .{1,80}!$")
+_OVER = re.compile(
+    r"reboot: (?:Restarting system|Power down|System halted)|\] Restarting system|systemd-shutdown\[1\]: "
+    r"|Reached target .{0,60}(?:Reboot|Power-Off|Power Off|Shutdown)|^ ?[A-Za-z0-9][\w.-]{0,63} login:"
 )
-_STAMP = re.compile(r"\[ {0,6}(\d{1,8})\.(\d{1,6})\]")
-_REPLAY = re.compile(r"[#$>] ?.{0,200}\b(?:dmesg|cat|less|more|tail|head|zcat|grep|journalctl|awk|sed)\b")
-_CONSOLE_HANDOVER = re.compile(r"(?:bootconsole|console) \[\w+\] (?:disabled|enabled)")
-_MARK_NEEDLES = (
+_MARKS = (
     "Linux version ",
-    "Booting Linux on physical CPU",
-    "---<<BOOT>>---",
-    "The FreeBSD Project",
-    "SeaBIOS (version",
-    "BdsDxe: ",
+    "Booting ",
+    "<<BOOT>>",
+    "FreeBSD Project",
+    "SeaBIOS",
+    "BdsDxe",
     "U-Boot ",
-    "Welcome to ",
-    "GRUB loading",
-    "GNU GRUB",
-    "Booting `",
-    "Booting from Hard Disk",
+    "GRUB",
     "Probing EDD",
-    "iPXE initialising",
     "Loading Linux ",
-    "UEFI firmware (version",
-    "KASLR",
     "EFI stub: ",
+    "Welcome to ",
     "SAC started",
-    ">> FreeBSD",
-    "Decompressing Linux",
-    "reboot: ",
-    "systemd-shutdown[1]: ",
-    "Restarting system",
+    "estarting system",
+    "ower down",
+    "System halted",
+    "systemd-shutdown[1]",
     "Reached target ",
+    "login:",
 )
+"""Text that every line with a mark of a boot's beginning or end holds."""
+
 _MARK_LIMIT = 5000
+_STAMP = re.compile(r"\[ {0,6}(\d{1,8})\.(\d{1,6})\]")
+_CONSOLE_HANDOVER = re.compile(r"console \[\w{1,20}\] (?:disabled|enabled)")
+
+REPLAY = re.compile(r"^[^#$>]{0,120}[#$>] ?.{0,120}?\b(?:dmesg|cat|less|more|tail|head|zcat|grep|journalctl|awk|sed)\b")
+"""A command at a shell prompt that may print old messages again; to be matched with the beginning of a line."""
 
 
 @dataclass(frozen=True)
 class Boot:
-    """One boot: segments ``first`` up to but not including ``end``, and its newest kernel time stamp in seconds."""
+    """One boot: segments ``first`` up to but not including ``end``.
+
+    ``uptime`` is its newest kernel time stamp in seconds; ``has_start`` whether the log shows its beginning.
+    """
 
     first: int
     end: int
     uptime: float | None
+    has_start: bool
 
 
 def kernel_time(segment: str) -> float | None:
@@ -86,51 +90,66 @@ def split_boots(console: Console) -> list[Boot]:
         return []
     times = [kernel_time(segment) for segment in console.segments]
     starts = _starts(console, times)
-    if starts[0] > 0:
-        starts = [0, *starts] if _is_cut_boot(console, times, starts[0]) else [0, *starts[1:]]
+    seen = bool(starts)
+    if not starts or (starts[0] > 0 and _is_cut_boot(console, times, starts[0])):
+        starts, seen = [0, *starts], False
+    starts[0] = 0
     bounds = [*starts, count]
     return [
-        Boot(first, end, next((time for time in reversed(times[first:end]) if time is not None), None))
-        for first, end in zip(bounds, bounds[1:])  # noqa: B905, RUF007 - pairwise of neighbours, one shorter
+        Boot(first, end, _newest(times, first, end), seen or first > 0)
+        for first, end in pairwise(bounds)
     ]
 
 
+def _newest(times: list[float | None], first: int, end: int) -> float | None:
+    return next((times[at] for at in range(end - 1, first - 1, -1) if times[at] is not None), None)
+
+
 def _starts(console: Console, times: list[float | None]) -> list[int]:
-    """Segments at which a boot begins; the first one is 0 when nothing tells of a boot."""
+    """Segments at which a boot begins.
+
+    ``loading`` holds from a boot loader's first line until the kernel's banner: both are one start. ``over`` holds
+    once the boot reached a prompt or went down, so that systemd's greeting can only be the next boot's.
+    """
     starts: list[int] = []
-    loader_since: int | None = None
-    gone = False
-    newest = 0.0
+    loading = over = False
+    clock = 0.0
     for index in _candidates(console, times):
         segment = console.ascii_segment(index)
         time = times[index]
-        if _GONE.search(segment):
-            gone, newest = True, time or newest
-            continue
-        banner = _BANNER.search(segment)
-        if banner and not _is_repeat(console, index):
-            if loader_since is None:
-                starts.append(index)
-            loader_since, gone, newest = None, False, 0.0
-        elif not banner and _LOADER.search(segment):
-            if loader_since is None:
-                starts.append(index)
-                loader_since, gone, newest = index, False, 0.0
-        elif gone and _SYSTEMD_GREETING.match(segment):
-            starts.append(index)
-            loader_since, gone, newest = None, False, 0.0
+        if _OVER.search(segment):
+            loading, over, clock = False, True, time or clock
+        elif _BANNER.search(segment):
+            if not _is_repeat(console, index):
+                starts += [] if loading else [index]
+                loading = over = False
+            clock = 0.0
+        elif _LOADER.search(segment):
+            starts += [] if loading else [index]
+            loading, over, clock = True, False, 0.0
+        elif _GREETING.match(segment):
+            starts += [index] if over and _systemd_follows(console, index) else []
+            loading = over = False
         elif time is not None:
-            if time < 3 and newest > 20 and not banner:
-                starts.append(index)
-                loader_since, gone = None, False
-            newest = time
-    return starts or [0]
+            starts += [index] if _fell(clock, time) else []
+            clock = time
+    return starts
+
+
+def _fell(before: float, after: float) -> bool:
+    """Whether the kernel's clock fell so far that it must have started again: lines out of order differ by less."""
+    return after < 3 and before > 20
+
+
+def _systemd_follows(console: Console, index: int) -> bool:
+    after = console.segments[index + 1 : index + 12]
+    return any(segment.startswith(("[  OK  ] ", "         Starting ")) for segment in after)
 
 
 def _candidates(console: Console, times: list[float | None]) -> list[int]:
     """The segments that may begin or end a boot, in order, and those at which the kernel's clock falls."""
     found: set[int] = set()
-    for needle in _MARK_NEEDLES:
+    for needle in _MARKS:
         at = console.text.find(needle)
         hits = 0
         while at >= 0 and hits < _MARK_LIMIT:
@@ -141,16 +160,16 @@ def _candidates(console: Console, times: list[float | None]) -> list[int]:
     previous = (0, 0.0)
     for index, time in enumerate(times):
         if time is not None:
-            if time < 3 and previous[1] > 20:
+            if _fell(previous[1], time):
                 found.update((previous[0], index))
             previous = (index, time)
     return sorted(found)
 
 
 def _is_repeat(console: Console, index: int) -> bool:
-    """Whether this banner begins no boot: someone shows old messages, or the kernel repeats them on its second console."""
+    """Whether this banner begins no boot: someone reads old messages, or the kernel repeats them on another console."""
     before = [console.ascii_segment(at) for at in range(max(0, index - 3), index)]
-    return any(_REPLAY.search(segment) or _CONSOLE_HANDOVER.search(segment) for segment in before)
+    return any(REPLAY.match(segment[:300]) or _CONSOLE_HANDOVER.search(segment[:300]) for segment in before)
 
 
 def _is_cut_boot(console: Console, times: list[float | None], end: int) -> bool:

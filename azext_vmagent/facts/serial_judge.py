@@ -1,0 +1,269 @@
+"""How one boot ended and what the log says about its network: rules in the order in which they are tried."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from azext_vmagent.facts.console_text import Console, printable
+from azext_vmagent.facts.serial_boots import REPLAY, Boot, kernel_time
+from azext_vmagent.facts.serial_facts import Outlook, SerialEvent, SerialState
+from azext_vmagent.facts.serial_lines import Hit
+from azext_vmagent.facts.serial_signature import Kind, Signature
+
+_DEAD_ENDS = {
+    Kind.EMERGENCY: SerialState.EMERGENCY,
+    Kind.DRACUT: SerialState.DRACUT_SHELL,
+    Kind.INITRAMFS: SerialState.INITRAMFS_SHELL,
+    Kind.GRUB: SerialState.GRUB,
+    Kind.FIRMWARE: SerialState.FIRMWARE,
+    Kind.PANIC: SerialState.PANIC,
+    Kind.OFF: SerialState.POWERED_OFF,
+}
+_SHELLS = frozenset({Kind.EMERGENCY, Kind.DRACUT, Kind.INITRAMFS})
+_WAITS_FOR_A_PERSON = frozenset({Kind.GRUB, Kind.FIRMWARE})
+
+_SYSLOG = re.compile(r"^[A-Z][a-z]{2} [ \d]\d [\d:]{8} \S{1,80} (?!kernel)\S{1,80}: ")
+_AGENT_LOG = re.compile(r"^\d{4}-\d\d-\d\dT[\d:.]+Z [A-Z]+ ")
+_TRACE = re.compile(
+    r"^(?:\[ {0,6}\d{1,8}\.\d{1,6}\](?:\[ *[TC]?\d+\])?)? {0,8}"
+    r"(?:\[<[0-9a-f]{8,16}>\]|(?:\? ?)?[\w.]{1,80}\+0x[0-9a-f]+/0x|Call [Tt]race:|</?TASK>|Modules linked in|Code: "
+    r"|R[A-DS][XIP]: |R\d\d: |RSP: |RIP: |CR[02]: |IP: |PGD |Stack:|[0-9a-f]{4}: [0-9a-f]{8}|CPU: \d|Pid: \d)"
+)
+_STILL_EARLY = 1800.0
+"""Seconds after the start up to which a boot without a prompt may still be under way."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """State and outlook of a boot, and the lines they rest on, in no order."""
+
+    state: SerialState
+    outlook: Outlook
+    deciding: tuple[Hit, ...] = ()
+
+
+@dataclass(frozen=True)
+class BootLines:
+    """The segments of one boot and the hits among them."""
+
+    console: Console
+    boot: Boot
+    hits: Sequence[Hit]
+
+    @cached_property
+    def by_kind(self) -> dict[Kind, list[Hit]]:
+        """The hits, in order, by what they tell."""
+        kinds: dict[Kind, list[Hit]] = {}
+        for hit in self.hits:
+            kinds.setdefault(hit.kind, []).append(hit)
+        return kinds
+
+    def of(self, *kinds: Kind) -> list[Hit]:
+        """The hits of these kinds, in order."""
+        return sorted((hit for kind in kinds for hit in self.by_kind.get(kind, [])), key=lambda hit: hit.index)
+
+    @cached_property
+    def login(self) -> Hit | None:
+        """The newest login prompt."""
+        return self.of(Kind.LOGIN)[-1] if self.of(Kind.LOGIN) else None
+
+    @property
+    def login_index(self) -> int:
+        """Where the newest login prompt is, -1 without one."""
+        return self.login.index if self.login is not None else -1
+
+    @property
+    def segments(self) -> Sequence[str]:
+        """The text of the boot."""
+        return self.console.segments[self.boot.first : self.boot.end]
+
+    @cached_property
+    def _living(self) -> list[int]:
+        return [at for at, text in enumerate(self.segments, self.boot.first) if _is_living(text)]
+
+    def living_after(self, index: int) -> int:
+        """How many lines after this one only running programs print."""
+        return len(self._living) - bisect_right(self._living, index)
+
+
+def _is_living(segment: str) -> bool:
+    """Whether only a running program prints such a line: systemd, the agent, or a daemon through syslog."""
+    if segment.startswith("["):
+        return segment.startswith("[  OK  ] ") or ("] systemd[1]: " in segment[:40] and "reezing" not in segment)
+    if segment.startswith(" "):
+        return segment.startswith("         Starting ")
+    return bool(_AGENT_LOG.match(segment) or _SYSLOG.match(segment))
+
+
+def judge(lines: BootLines) -> Judgement:
+    """How the boot ended: the first rule that has an answer."""
+    for rule in (_dead_end, _hung, _going_down, _arrived, _stopped, _offline, _under_way):
+        answer = rule(lines)
+        if answer is not None:
+            return answer
+    return Judgement(SerialState.UNKNOWN, Outlook.UNKNOWN)
+
+
+def _dead_end(lines: BootLines) -> Judgement | None:
+    """The boot ends in a maintenance shell, a loader's prompt, a panic, or switched off."""
+    after = lines.login_index
+    ends = [hit for hit in lines.of(*_DEAD_ENDS) if hit.index > after]
+    while ends and _outlived(lines, ends[-1]):
+        ends.pop()
+    if not ends:
+        root_shell = [hit for hit in lines.of(Kind.SHELL) if hit.signature.code and hit.index > after]
+        return Judgement(SerialState.EMERGENCY, Outlook.NOT_BOOTED, tuple(root_shell[-1:])) if root_shell else None
+    last = ends[-1]
+    gone = lines.of(Kind.RESTART, Kind.SHUTDOWN)
+    if last.kind in _SHELLS and gone and gone[-1].index > last.index:
+        return None
+    auditing = [hit for hit in lines.of(Kind.AUDITING) if last.kind is Kind.OFF and lines.login is None]
+    explained = (*ends, *auditing[-1:], *_explanations(lines, after))
+    return Judgement(_DEAD_ENDS[last.kind], Outlook.NOT_BOOTED, explained)
+
+
+def _outlived(lines: BootLines, hit: Hit) -> bool:
+    """Whether the system went on after a line that should have been its last: it was quoted, or got over."""
+    if hit.kind in _WAITS_FOR_A_PERSON:
+        later = lines.console.segments[hit.index + 1 : lines.boot.end]
+        return lines.living_after(hit.index) >= 2 or any(kernel_time(segment) is not None for segment in later)
+    if _shown_by_a_person(lines, hit):
+        return True
+    if hit.kind is Kind.DRACUT:
+        later = lines.console.segments[hit.index : lines.boot.end]
+        return any("Switching root" in segment for segment in later)
+    return (hit.kind is Kind.PANIC or lines.login is not None) and lines.living_after(hit.index) >= 5
+
+
+def _shown_by_a_person(lines: BootLines, hit: Hit) -> bool:
+    """Whether someone who had logged in was reading old messages: a command before the line, a prompt after it."""
+    if lines.login is None:
+        return False
+    prompts = [shell for shell in lines.of(Kind.SHELL) if shell.index > lines.login_index]
+    before = [shell for shell in prompts if shell.index < hit.index]
+    return bool(before and prompts[-1].index > hit.index and REPLAY.match(before[-1].event.text))
+
+
+def _hung(lines: BootLines) -> Judgement | None:
+    """CPUs or tasks are stuck, or the kernel broke, and nothing alive was printed since."""
+    alive = max((hit.index for hit in lines.of(Kind.LOGIN, Kind.SHUTDOWN, Kind.RESTART)), default=-1)
+    signs = [hit for hit in lines.of(Kind.HANG, Kind.OOPS) if hit.index > alive]
+    in_trace = _ends_in_trace(lines)
+    if signs:
+        if lines.living_after(signs[-1].index) >= 3:
+            return None
+        if lines.login is not None and len(signs) == 1 and not in_trace:
+            return Judgement(SerialState.LOGIN_PROMPT, Outlook.UNKNOWN, (*signs, lines.login))
+        return Judgement(SerialState.HUNG, Outlook.NOT_BOOTED, tuple(signs))
+    if not in_trace:
+        return None
+    if lines.login is not None:
+        return Judgement(SerialState.LOGIN_PROMPT, Outlook.UNKNOWN, (_last_line(lines), lines.login))
+    return Judgement(SerialState.HUNG, Outlook.NOT_BOOTED, (_last_line(lines),))
+
+
+def _ends_in_trace(lines: BootLines) -> bool:
+    """Whether the console stops within a kernel's call trace: the kernel printed no more."""
+    tail = [segment[:200] for segment in lines.segments[-12:] if segment.strip()][-4:]
+    return len(tail) == 4 and sum(1 for segment in tail if _TRACE.search(segment)) >= 3
+
+
+def _last_line(lines: BootLines) -> Hit:
+    """The last line with text, as a fault of the kernel that no signature names."""
+    first, end = lines.boot.first, lines.boot.end
+    index = next(at for at in range(end - 1, first - 1, -1) if lines.console.segments[at].strip())
+    text = lines.console.segments[index]
+    meaning = "the console ends inside a kernel trace"
+    signature = Signature(Kind.OOPS, "", _TRACE, meaning, "B09", "kernel-oops", 90)
+    event = SerialEvent(lines.console.numbers[index], printable(text), meaning, "kernel-oops", "B09")
+    return Hit(index, signature, event)
+
+
+def _going_down(lines: BootLines) -> Judgement | None:
+    """The newest thing that happened is a shutdown or a restart."""
+    down = lines.of(Kind.SHUTDOWN, Kind.RESTART)
+    if not down or lines.login_index > down[-1].index:
+        return None
+    return Judgement(SerialState.SHUTTING_DOWN, Outlook.UNKNOWN, (down[-1],))
+
+
+def _arrived(lines: BootLines) -> Judgement | None:
+    """A prompt was reached; the network's lines say whether with a network."""
+    others = [hit for hit in lines.of(Kind.SHELL, Kind.WINDOWS_UP) if not hit.signature.code]
+    arrival = lines.login or (others[-1] if others else None)
+    if arrival is None:
+        return None
+    states = {Kind.SHELL: SerialState.SHELL, Kind.WINDOWS_UP: SerialState.WINDOWS}
+    state = states.get(arrival.kind, SerialState.LOGIN_PROMPT)
+    bad = network_failures(lines)
+    if bad:
+        return Judgement(state, Outlook.NETWORK_DOWN, (*bad, arrival))
+    killed = [hit for hit in lines.of(Kind.OOM) if not is_own_limit(hit) and hit.index > arrival.index]
+    if len(killed) >= 3:
+        return Judgement(state, Outlook.UNKNOWN, (*killed[-3:], arrival))
+    return Judgement(state, Outlook.HEALTHY, (arrival,))
+
+
+def _stopped(lines: BootLines) -> Judgement | None:
+    """No prompt, and a line that stops a boot, with nothing after it that shows that the boot went on."""
+    starved = [hit for hit in lines.of(Kind.OOM) if not is_own_limit(hit)]
+    stoppers = lines.of(Kind.STOPPER)
+    if not stoppers:
+        return Judgement(SerialState.HUNG, Outlook.NOT_BOOTED, tuple(starved[-3:])) if len(starved) >= 3 else None
+    certain = any(hit.signature.slug in {"local-fs-failed", "udev-failed"} for hit in stoppers)
+    if not certain and lines.living_after(stoppers[-1].index) >= 8:
+        return None
+    mounts = any(hit.mount or hit.signature.code in {"B01", "B02", "B05", "B06"} for hit in stoppers)
+    state = SerialState.EMERGENCY if mounts else SerialState.HUNG
+    return Judgement(state, Outlook.NOT_BOOTED, tuple(_explanations(lines, -1)))
+
+
+def _offline(lines: BootLines) -> Judgement | None:
+    """No prompt seen, but the network failed: the text is an excerpt, or the boot waits for the network."""
+    bad = network_failures(lines)
+    return Judgement(SerialState.UNKNOWN, Outlook.NETWORK_DOWN, tuple(bad)) if bad else None
+
+
+def _under_way(lines: BootLines) -> Judgement | None:
+    """The boot goes on, as far as the text tells."""
+    waiting = [hit for hit in lines.of(Kind.WAITING) if lines.living_after(hit.index) < 3][-1:]
+    late = lines.of(Kind.BOOTED)
+    if late and not waiting:
+        return Judgement(SerialState.UNKNOWN, Outlook.UNKNOWN, (late[-1],))
+    marks = lines.of(Kind.WINDOWS_BOOT)[-1:]
+    early = lines.boot.uptime is not None and lines.boot.uptime < _STILL_EARLY and lines.boot.has_start
+    if waiting or marks or early or (lines.boot.has_start and lines.boot.uptime is None):
+        return Judgement(SerialState.BOOTING, Outlook.BOOTING, (*waiting, *marks))
+    return None
+
+
+def _explanations(lines: BootLines, after: int) -> list[Hit]:
+    """Lines that explain why a boot failed."""
+    return [hit for hit in lines.of(Kind.CAUSE, Kind.STOPPER) if hit.index > after]
+
+
+def network_failures(lines: BootLines) -> list[Hit]:
+    """Network faults that nothing printed later takes back."""
+    good = lines.of(Kind.NET_GOOD)
+    last_good = good[-1].index if good else -1
+    bad = [hit for hit in lines.of(Kind.NET_BAD) if hit.index > last_good and not _same_table(hit, good)]
+    counts: dict[str, int] = {}
+    for hit in bad:
+        counts[hit.signature.slug] = counts.get(hit.signature.slug, 0) + 1
+    return [hit for hit in bad if counts[hit.signature.slug] >= hit.signature.at_least]
+
+
+def _same_table(bad: Hit, good: Iterable[Hit]) -> bool:
+    """Whether a good row of the same cloud-init table stands near this bad row: a second interface may be down."""
+    return bad.signature.needle == "ci-info:" and any(
+        hit.signature.needle == "ci-info:" and abs(hit.index - bad.index) <= 12 for hit in good
+    )
+
+
+def is_own_limit(hit: Hit) -> bool:
+    """Whether a killed process outgrew its own memory limit, as the agent's log collector does every hour (30 MB)."""
+    return hit.event.meaning == "a process outgrew its own limit"
