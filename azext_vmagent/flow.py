@@ -18,8 +18,9 @@ from typing import Protocol
 from azext_vmagent.channels import choice
 from azext_vmagent.channels.choice import ALWAYS, Wish
 from azext_vmagent.channels.ssh import SshLogin
-from azext_vmagent.evidence.asking import NotAsked, Said, SourceFailed, ask_all
+from azext_vmagent.evidence.asking import NotAsked, Said, SourceFailed, ask_all, one_line
 from azext_vmagent.evidence.deadline import Deadline
+from azext_vmagent.facts.guest import is_probe_answer
 from azext_vmagent.facts.instance_view import parse_vm
 from azext_vmagent.facts.port import NetworkFacts, PortFacts, parse_nic
 from azext_vmagent.facts.reading import (
@@ -44,7 +45,14 @@ OUTSIDE_SECONDS = 25.0
 #: the end of the budget is kept for the verdict itself
 RESERVE_SECONDS = 0.5
 MINUTE = timedelta(minutes=1)
+#: the minute after the newest one was over and not yet there when we asked: metrics lag by more than that, how much more
+#: is not known
+LAG_MARGIN = timedelta(seconds=20)
 SSH_PORT, RDP_PORT = 22, 3389
+#: with less time than this nobody is asked inside: a run command could only be left behind
+LEAST_INSIDE_SECONDS = 1.0
+#: the channel ends a moment before the flow stops listening, so that its own words on the time-out are heard
+CHANNEL_RESERVE_SECONDS = 0.2
 
 
 class Azure(Protocol):
@@ -92,24 +100,41 @@ class Diagnosis:
 Watch = Callable[[Answer], None]
 
 
-def diagnose(azure: Azure, target: Target, wish: Wish, timeout: float, watch: Watch = lambda _: None) -> Diagnosis:
+@dataclass(frozen=True)
+class Clock:
+    """Wall time; another one makes a test of the long wait short."""
+
+    now: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
+    sleep: Callable[[float], None] = time.sleep
+
+
+def diagnose(
+    azure: Azure,
+    target: Target,
+    wish: Wish,
+    timeout: float,
+    watch: Watch = lambda _: None,
+    clock: Clock = Clock(),  # noqa: B008  # frozen
+) -> Diagnosis:
     """Ask, look inside once, decide. Raises SourceFailed when the VM itself cannot be named: missing or denied."""
     started = time.monotonic()
     deadline = Deadline(started + timeout - RESERVE_SECONDS)
-    evidence = _outside(azure, target, wish, deadline, watch)
+    evidence = _outside(azure, target, wish, deadline, watch, clock)
     evidence = _inside(azure, evidence, wish, deadline, watch)
     facts = read(evidence)
     verdict = decide(facts, wish)
     if one_more_minute_would_tell(facts, verdict):
-        evidence = _one_more_minute(azure, facts, evidence, deadline, watch)
+        evidence = _one_more_minute(azure, facts, evidence, deadline, watch, clock)
         facts = read(evidence)
         verdict = decide(facts, wish)
     return Diagnosis(facts, verdict, tuple(evidence.answers.values()), time.monotonic() - started, wish)
 
 
-def _outside(azure: Azure, target: Target, wish: Wish, deadline: Deadline, watch: Watch) -> Evidence:
+def _outside(
+    azure: Azure, target: Target, wish: Wish, deadline: Deadline, watch: Watch, clock: Clock
+) -> Evidence:
     """All that needs no guest, at once; the port waits for the address that the VM's own answer leads to."""
-    now = datetime.now(timezone.utc)
+    now = clock.now()
     budget = deadline.at_most(OUTSIDE_SECONDS)
     machine: Future[dict[str, object] | None] = Future()
     interface: Future[NetworkFacts | None] = Future()
@@ -214,11 +239,13 @@ def _inside(azure: Azure, evidence: Evidence, wish: Wish, deadline: Deadline, wa
             refusal = "not needed: the guest has answered"
         if refusal is None and channel == RUN_COMMAND and _says_dead(answers.get(SSH)) and wish.run_command != ALWAYS:
             refusal = "not sent: the guest did not answer through SSH"
+        if refusal is None and deadline.remaining() < LEAST_INSIDE_SECONDS:
+            refusal = "no time left to look inside: --timeout gives more"
         if refusal is not None:
             answers[channel] = Answer(channel, State.NOT_ASKED, refusal)
         else:
             call = _channel(azure, channel, evidence.target, wish, address, deadline)
-            answers[channel] = next(iter(ask_all({channel: call}, deadline)))
+            answers[channel] = _said_what_stays(next(iter(ask_all({channel: call}, deadline))))
         watch(told(answers[channel]))
     return replace(evidence, answers=answers)
 
@@ -230,20 +257,39 @@ def _says_dead(answer: Answer | None) -> bool:
 def _channel(
     azure: Azure, channel: str, target: Target, wish: Wish, address: str | None, deadline: Deadline
 ) -> Callable[[], Said]:
+    earlier = Deadline(deadline.at - CHANNEL_RESERVE_SECONDS)
     if channel == RUN_COMMAND:
-        return lambda: azure.run_command(target, probe_script(), deadline)
+        return lambda: _probe_answer(azure.run_command(target, probe_script(), earlier))
     login = SshLogin(address or "", wish.ssh_user or "", wish.ssh_port, wish.ssh_key)
-    return lambda: azure.ssh(login, probe_script(), deadline)
+    return lambda: _probe_answer(azure.ssh(login, probe_script(), earlier))
 
 
-def _one_more_minute(azure: Azure, facts: Facts, evidence: Evidence, deadline: Deadline, watch: Watch) -> Evidence:
+def _probe_answer(said: Said) -> Said:
+    """What came back, if the probe wrote it: a shell that turns logins away also prints something."""
+    _, text = said
+    if not is_probe_answer(text):
+        raise SourceFailed(State.GARBLED, f"what came back is not the probe's answer: {one_line(text, 80)}")
+    return said
+
+
+def _said_what_stays(answer: Answer) -> Answer:
+    """A run command nobody waits for any more is said, also where only our own clock ended the wait."""
+    if answer.source != RUN_COMMAND or answer.state is not State.TIMED_OUT or "queue" in answer.detail:
+        return answer
+    stays = "if Azure has accepted the request, it stays in the VM's queue until the agent answers or the VM is restarted"
+    return replace(answer, detail=f"{answer.detail}; {stays}")
+
+
+def _one_more_minute(
+    azure: Azure, facts: Facts, evidence: Evidence, deadline: Deadline, watch: Watch, clock: Clock
+) -> Evidence:
     """Wait for the first whole minute that began after we asked, if the budget reaches that far, and ask once more."""
     asked_at, newest = facts.asked_at, facts.metrics.newest if facts.metrics else None
     if newest is None:
         return evidence
     first_minute = datetime.fromtimestamp(math.ceil(asked_at.timestamp() / 60) * 60, timezone.utc)
-    lag = max(timedelta(seconds=3), asked_at - newest - 2 * MINUTE)
-    wait = (first_minute + MINUTE + lag - datetime.now(timezone.utc)).total_seconds()
+    lag = max(timedelta(0), asked_at - newest - 2 * MINUTE) + LAG_MARGIN
+    wait = (first_minute + MINUTE + lag - clock.now()).total_seconds()
     if wait > deadline.remaining() - 5:
         return evidence
     watch(
@@ -253,8 +299,8 @@ def _one_more_minute(azure: Azure, facts: Facts, evidence: Evidence, deadline: D
             f"waiting {wait:.0f} s for the first minute that covers now: it tells scenario 3 from 4",
         )
     )
-    time.sleep(max(0.0, wait))
-    call = {HOST_METRICS: lambda: azure.host_metrics(facts.target, datetime.now(timezone.utc), deadline)}
+    clock.sleep(max(0.0, wait))
+    call = {HOST_METRICS: lambda: azure.host_metrics(facts.target, clock.now(), deadline)}
     answer = next(iter(ask_all(call, deadline)))
     watch(told(answer))
     if answer.state is not State.OK:

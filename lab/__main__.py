@@ -261,7 +261,7 @@ def _parser() -> argparse.ArgumentParser:
         help="a recorded VM, beside the real one or instead of vm1 with the healthy recording",
     )
     one.add_argument("--not-ready-after", type=float, metavar="S", help="age of an upload that counts as silence (30)")
-    one.add_argument("--metrics-lag", type=float, metavar="S", help="age from which a minute has metrics (60)")
+    one.add_argument("--metrics-lag", type=float, metavar="S", help="a minute has metrics this long after its end (5)")
     one.add_argument("--latency", choices=latency.MODES)
     one = add("fault", fault, "break the guest")
     one.add_argument("name")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import timedelta
 
 from azext_vmagent.causes import agent, boot, network, platform, wire_server
@@ -20,7 +21,7 @@ HEARTBEAT_LIMIT = timedelta(minutes=65)
 
 _DEAD = (
     (Scenario.NETWORK_DOWN, "the guest answered through its network"),
-    (Scenario.OS_NOT_RUNNING, "the guest answered"),
+    (Scenario.OS_NOT_RUNNING, "the guest answered through its network"),
 )
 
 
@@ -89,8 +90,9 @@ def _blocked(
     ruled_out: tuple[Reason, ...],
 ) -> Verdict:
     found = wire_server.causes(guest)
-    down = [i for i in guest.interfaces if i.admin_up is False and i.name != "lo"]
-    if not found and down:
+    links = [i for i in guest.interfaces if i.name != "lo"]
+    down = [i for i in links if i.admin_up is False]
+    if down and len(down) == len(links) and not guest.rules.blocks:
         names = ", ".join(i.name for i in down)
         return Verdict(
             Scenario.NETWORK_DOWN,
@@ -224,7 +226,7 @@ def _in_order(
             NextStep("ask again in a few minutes", diagnose_again(facts), effect="reads only", downtime="none"),
             NextStep(
                 "if it stays so, restart the agent",
-                in_guest(facts, wish, f"systemctl restart {unit}"),
+                in_guest(facts, wish, f"systemctl restart {shlex.quote(unit)}"),
                 effect="a fresh start of the agent",
                 downtime="none",
             ),

@@ -15,8 +15,8 @@ class Settings:
 
     #: age of the last upload from which on the agent counts as Not Ready; a slow platform takes 900
     not_ready_after: float = 30.0
-    #: minutes younger than this have no metric values yet
-    metrics_lag: float = 60.0
+    #: a minute has metric values this long after its end; Azure takes 60 to 180, short here as ``not_ready_after`` is
+    metrics_lag: float = 5.0
     #: ``none`` or ``azure``
     latency: str = "none"
     #: when a run command that nobody answers ends with VMAgentStatusCommunicationError (25 minutes were seen)
