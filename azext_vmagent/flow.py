@@ -114,7 +114,7 @@ def diagnose(
     wish: Wish,
     timeout: float,
     watch: Watch = lambda _: None,
-    clock: Clock = Clock(),  # noqa: B008  # frozen
+    clock: Clock = Clock(),
 ) -> Diagnosis:
     """Ask, look inside once, decide. Raises SourceFailed when the VM itself cannot be named: missing or denied."""
     started = time.monotonic()
@@ -276,7 +276,7 @@ def _said_what_stays(answer: Answer) -> Answer:
     """A run command nobody waits for any more is said, also where only our own clock ended the wait."""
     if answer.source != RUN_COMMAND or answer.state is not State.TIMED_OUT or "queue" in answer.detail:
         return answer
-    stays = "if Azure has accepted the request, it stays in the VM's queue until the agent answers or the VM is restarted"
+    stays = "if Azure has accepted the request, it stays in the VM's queue until the agent answers or a restart"
     return replace(answer, detail=f"{answer.detail}; {stays}")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from azext_vmagent.causes.access import az_vm, vm_arguments
-from azext_vmagent.facts.instance_view import VmFacts
 from azext_vmagent.facts.reading import Facts
 from azext_vmagent.facts.serial_log import SerialLogFacts
 from azext_vmagent.model import Cause, NextStep
@@ -45,9 +44,9 @@ def serial_cause(serial: SerialLogFacts) -> Cause | None:
 
 
 def redeploy_step(facts: Facts) -> NextStep | None:
-    """Redeploy, unless this VM would lose data by it (an ephemeral OS disk is made anew)."""
-    vm = facts.vm or VmFacts()
-    if vm.ephemeral_os_disk:
+    """Redeploy, unless this VM loses data by it (an ephemeral OS disk is made anew), or may: its model is unknown."""
+    vm = facts.vm
+    if vm is None or vm.ephemeral_os_disk:
         return None
     return NextStep(
         "redeploy: moves the VM to another host",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from azext_vmagent.facts.host_metrics import NetworkTrend
 from azext_vmagent.facts.instance_view import AgentStatus
-from azext_vmagent.facts.port import PortOutcome
+from azext_vmagent.facts.port import PortOutcome, way_is_open
 from azext_vmagent.facts.reading import Facts
 from azext_vmagent.facts.serial_log import Outlook
 
@@ -80,8 +80,8 @@ def contradiction(facts: Facts) -> str | None:
     port, serial, metrics, network = facts.port, facts.serial, facts.metrics, facts.network
     if port is not None and port.outcome is PortOutcome.REFUSED:
         return f"port {port.port} refuses connections"
-    if port is not None and port.outcome is PortOutcome.TIMED_OUT and network is not None and network.path_open:
-        return f"port {port.port} times out although {network.path_reason}"
+    if port is not None and port.outcome is PortOutcome.TIMED_OUT and way_is_open(port, network):
+        return f"port {port.port} times out although {network.path_reason if network else ''}"
     if serial is not None and serial.outlook in (Outlook.NOT_BOOTED, Outlook.BOOTING, Outlook.NETWORK_DOWN):
         return f"the serial log's newest boot says {serial.state.value}"
     if metrics is not None and metrics.network in (NetworkTrend.FELL, NetworkTrend.FELL_JUST_NOW):

@@ -30,7 +30,7 @@ _FAILURES = (
         re.compile(r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED|No \w+ host key is known"),
         State.DENIED,
     ),
-    (re.compile(r"Permission denied|Too many authentication failures|no such identity|Load key"), State.DENIED),
+    (re.compile(r"Permission denied [(]|Too many authentication failures|no such identity|Load key"), State.DENIED),
     (re.compile(r"timed out", re.IGNORECASE), State.TIMED_OUT),
 )
 

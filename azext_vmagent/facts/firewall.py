@@ -490,6 +490,6 @@ def _route_blocks(listings: Listings, path: Path) -> list[BlockingRule]:
     for line in listings.route_rules:
         words = line.split()
         if words and words[-1] == path.kind:
-            undo = f"ip rule del {shlex.join(words[1:])} priority {words[0].rstrip(':')}"
+            undo = f"ip rule del {shlex.join(words[1:])} priority {shlex.quote(words[0].rstrip(':'))}"
             found.append(BlockingRule("ip-route", line.strip(), "routing rules", path.kind, WIRE_PORTS, undo, None))
     return found

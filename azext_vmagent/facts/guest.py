@@ -285,6 +285,15 @@ def parse_probe(text: str) -> GuestFacts:
     )
 
 
+def is_probe_answer(text: str) -> bool:
+    """Whether the probe wrote this, be it cut: a login banner or a shell's refusal is none of the guest's word.
+
+    >>> is_probe_answer("This account is currently not available.\\n"), is_probe_answer("…cut\\nend 4 0\\n")
+    (False, True)
+    """
+    return any(line.startswith(("vmagent-probe ", "end ")) for line in text.splitlines())
+
+
 def _clean(line: str) -> str:
     return "".join(character for character in line if " " <= character <= "~").rstrip()
 

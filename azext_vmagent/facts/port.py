@@ -47,6 +47,14 @@ class NetworkFacts:
     path_reason: str
 
 
+def way_is_open(port: PortFacts, network: NetworkFacts | None) -> bool:
+    """Whether a time-out means something: this is the VM's public address, and its rules let callers in.
+
+    Any other address (a private one, a tunnel, a name given by the user) may be out of reach from here.
+    """
+    return network is not None and network.path_open is True and port.address == network.public_address
+
+
 def parse_nic(nic: dict[str, Any], port: int) -> NetworkFacts:
     """Addresses and rules of a NIC fetched with ``$expand``. Never raises on odd input.
 

@@ -13,10 +13,10 @@ from datetime import timedelta
 
 from azext_vmagent.causes import boot, network, platform
 from azext_vmagent.causes.access import az_vm, diagnose_again, vm_arguments
-from azext_vmagent.channels.choice import Wish
+from azext_vmagent.channels.choice import Wish, contradiction
 from azext_vmagent.facts.host_metrics import CpuState, NetworkTrend
 from azext_vmagent.facts.instance_view import AgentStatus
-from azext_vmagent.facts.port import PortOutcome
+from azext_vmagent.facts.port import PortOutcome, way_is_open
 from azext_vmagent.facts.reading import HOST_METRICS, INSTANCE_VIEW, PORT, RUN_COMMAND, SERIAL_LOG, SSH, Facts
 from azext_vmagent.facts.serial_log import Outlook, SerialState
 from azext_vmagent.model import Confidence, NextStep, Reason, Scenario, State, Verdict
@@ -190,9 +190,10 @@ def _ready(facts: Facts, wish: Wish) -> Verdict | None:
     if (
         vm is None
         or vm.agent is not AgentStatus.READY
+        or facts.guest is not None
         or _fell(facts)
         or _dead_port(facts)
-        or _serial_network_down(facts)
+        or _serial_speaks_against(facts)
     ):
         return None
     if (
@@ -286,9 +287,13 @@ def _agent_or_wire_server(facts: Facts, _wish: Wish) -> Verdict | None:
     """The guest is alive and the agent is silent: 1 or 2, which only a look inside can tell."""
     if not _alive(facts):
         return None
-    return _outside_uncertain(
-        facts, (Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED), "The guest is alive, its agent is silent"
-    )
+    summary = "The guest is alive, its agent is silent"
+    if facts.guest is not None:
+        summary = "The guest answered, but not whether its agent works"
+    elif not _silent(facts):
+        doubt = contradiction(facts) or "its port says nothing"
+        summary = f"The guest is alive; Azure says Ready, yet {doubt}" if facts.vm else "The guest is alive"
+    return _outside_uncertain(facts, (Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED), summary)
 
 
 def _rest(facts: Facts, _wish: Wish) -> Verdict:
@@ -324,13 +329,13 @@ RULES: tuple[Rule, ...] = (
 
 
 def _alive(facts: Facts) -> bool:
-    """The guest's own server spoke just now, or the host saw its traffic in a minute that began after we had asked.
+    """The guest or its server spoke just now, or the host saw its traffic in a minute that began after we had asked.
 
     An older minute does not count: the guest may have broken since, and the instance view does not say when.
     """
     if facts.port is not None and facts.port.outcome is PortOutcome.GREETING:
         return True
-    return facts.state(SSH) is State.DENIED or _flows_now(facts)
+    return facts.guest is not None or facts.state(SSH) is State.DENIED or _flows_now(facts)
 
 
 def _flows_now(facts: Facts) -> bool:
@@ -366,11 +371,16 @@ def _times_out(facts: Facts) -> bool:
 
 def _dead_port(facts: Facts) -> bool:
     """The port times out although the way to it is known to be open."""
-    return _times_out(facts) and facts.network is not None and facts.network.path_open is True
+    return _times_out(facts) and facts.port is not None and way_is_open(facts.port, facts.network)
 
 
 def _fell(facts: Facts) -> bool:
     return facts.metrics is not None and facts.metrics.network in (NetworkTrend.FELL, NetworkTrend.FELL_JUST_NOW)
+
+
+def _serial_speaks_against(facts: Facts) -> bool:
+    against = (Outlook.NETWORK_DOWN, Outlook.NOT_BOOTED, Outlook.BOOTING)
+    return facts.serial is not None and facts.serial.outlook in against
 
 
 def _serial_network_down(facts: Facts) -> bool:
@@ -400,6 +410,11 @@ def _outside_uncertain(facts: Facts, candidates: tuple[Scenario, ...], summary: 
     ruled_out = []
     if facts.port is not None and facts.port.outcome is PortOutcome.GREETING:
         ruled_out = [say.out(s, "the SSH port greets", PORT) for s in (Scenario.NETWORK_DOWN, Scenario.OS_NOT_RUNNING)]
+    elif facts.guest is not None:
+        channel = facts.guest_channel or SSH
+        ruled_out = [
+            say.out(s, "the guest answered", channel) for s in (Scenario.NETWORK_DOWN, Scenario.OS_NOT_RUNNING)
+        ]
     elif facts.state(SSH) is State.DENIED:
         ruled_out = [
             say.out(s, "the SSH server answers", SSH) for s in (Scenario.NETWORK_DOWN, Scenario.OS_NOT_RUNNING)

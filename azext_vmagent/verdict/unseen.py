@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from azext_vmagent.facts.port import way_is_open
 from azext_vmagent.facts.reading import (
     HOST_METRICS,
     INSTANCE_VIEW,
@@ -35,15 +36,11 @@ def not_checked(facts: Facts) -> tuple[Reason, ...]:
         if source in (RUN_COMMAND, SSH) and facts.guest is not None and answer.state is State.NOT_ASKED:
             continue
         lines.append(Reason(_line(answer), source))
-    if (
-        facts.port is not None
-        and facts.network is not None
-        and facts.port.outcome.value == "timed-out"
-        and facts.network.path_open is not True
-    ):
-        lines.append(
-            Reason(f"whether the time-out of port {facts.port.port} means anything: {facts.network.path_reason}", PORT)
-        )
+    port, network = facts.port, facts.network
+    if port is not None and port.outcome.value == "timed-out" and not way_is_open(port, network):
+        known = network is not None and port.address == network.public_address
+        why = network.path_reason if known and network else f"the way from here to {port.address} is not known"
+        lines.append(Reason(f"whether the time-out of port {port.port} means anything: {why}", PORT))
     return tuple(lines)
 
 
