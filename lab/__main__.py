@@ -44,6 +44,7 @@ def up(home: Home, options: argparse.Namespace) -> int:
         process = subprocess.Popen(
             command, cwd=_CHECKOUT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that a broken-off start ends below
     try:
         _wait(home, process, real)
     except BaseException:

@@ -118,6 +118,8 @@ class Daemon:
         for vm in self.cloud.vms:
             if name in (None, vm.name):
                 return vm
+        if not self.cloud.vms:
+            raise LabError("there is no VM yet: the laboratory is still starting")
         raise LabError(f"there is no VM '{name}'; there are {', '.join(vm.name for vm in self.cloud.vms)}")
 
     def status(self) -> dict[str, Any]:
@@ -206,11 +208,13 @@ class Daemon:
     def record(self, target: str, probe: str, vm: str | None = None) -> None:
         """Record what a real guest answers now into a folder; ``probe`` is the text of the guest probe."""
         from lab.guests.record import Occasion, record
+        from lab.record_all import changed_model
 
         labelled = self.vm(vm)
         if not hasattr(labelled.guest, "ssh_key") or hasattr(labelled.guest, "recording"):
             raise LabError(f"{labelled.name} is itself a recording")
-        occasion = Occasion(labelled.healthy_since, labelled.active_fault, labelled.fault_at)
+        model = changed_model(labelled)
+        occasion = Occasion(labelled.healthy_since, labelled.active_fault, labelled.fault_at, model)
         record(cast(Any, labelled.guest), Path(target), probe=probe, occasion=occasion)
 
     def close(self) -> None:
