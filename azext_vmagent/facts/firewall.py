@@ -419,7 +419,8 @@ def _kernel_undo(found: _Found, listings: Listings) -> str | None:
     rule, table, chain = found.hit.rule, found.table, found.hit.chain
     if table.tool == "nft":
         return _nft_undo(found)
-    binary = listings.commands.get(table.tool, table.tool)
+    named = listings.commands.get(table.tool, "")
+    binary = named if re.fullmatch(r"(?:/[\w/.-]*/)?iptables(?:-nft|-legacy)?", named, re.ASCII) else table.tool
     start = [binary, "-t", table.name]
     if not _broad(rule):
         return shlex.join([*start, "-D", *iptables.words(rule.text)[1:]])
