@@ -95,10 +95,7 @@ def split_boots(console: Console) -> list[Boot]:
         starts, seen = [0, *starts], False
     starts[0] = 0
     bounds = [*starts, count]
-    return [
-        Boot(first, end, _newest(times, first, end), seen or first > 0)
-        for first, end in pairwise(bounds)
-    ]
+    return [Boot(first, end, _newest(times, first, end), seen or first > 0) for first, end in pairwise(bounds)]
 
 
 def _newest(times: list[float | None], first: int, end: int) -> float | None:
