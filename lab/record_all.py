@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from lab import faults
 from lab.arm.vm import LabVm
@@ -16,13 +17,24 @@ from lab.guests.record import Occasion, record
 
 RECORDINGS = Path(__file__).parent / "recordings"
 HEALTHY = "healthy"
-NAMES = (HEALTHY, "agent-stopped", "wire-server-firewalld", "nic-down", "fstab-emergency")
+NAMES = (
+    HEALTHY,
+    "agent-stopped",
+    "wire-server-firewalld",
+    "nic-down",
+    "fstab-emergency",
+    "no-agent",
+    "just-created",
+)
+#: fields of the VM's model that a fault may change
+_MODEL = ("provision_vm_agent", "allow_extension_operations", "boot_diagnostics", "has_os_profile")
 #: minutes of the idle guest before its start that a recording keeps as its past
 _PAST_MINUTES = 10
 #: a start job's countdown changes the console every few seconds, a living agent uploads every six
 _SILENCE_SECONDS = 30.0
 #: a minute's sample may come this long after the minute
 _SAMPLE_SECONDS = 12.0
+_ANOTHER_AGE = 3600.0
 _READY_SECONDS = 120.0
 _LONGEST_FAULT = 300.0
 
@@ -47,10 +59,21 @@ def _record_one(name: str, guest: RealGuest, probe: str, folder: Path) -> None:
         raise LabError(f"the guest's agent did not report within {_READY_SECONDS:.0f} s")
     occasion = Occasion(healthy_since=started - _PAST_MINUTES * 60)
     if name != HEALTHY:
-        faults.load(name).inject(LabVm(guest))
-        occasion = Occasion(occasion.healthy_since, name, time.time())
+        vm = LabVm(guest)
+        faults.load(name).inject(vm)
+        fault_at = time.time()
         _wait_for_silence(guest)
+        occasion = Occasion(occasion.healthy_since, name, fault_at, changed_model(vm))
     record(guest, folder, probe=probe, occasion=occasion)
+
+
+def changed_model(vm: LabVm) -> dict[str, Any]:
+    """Return what is not usual in a VM's model, in the words of ``recording.json``."""
+    usual = LabVm(vm.guest)
+    changed = {name: getattr(vm, name) for name in _MODEL if getattr(vm, name) != getattr(usual, name)}
+    if vm.time_created - usual.time_created > _ANOTHER_AGE:
+        changed["time_created_age_seconds"] = round(time.time() - vm.time_created)
+    return changed
 
 
 def _wait_for_silence(guest: RealGuest) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.arm.vm import LabVm
 from lab.guests.base import LabError
 from lab.guests.recorded import RecordedGuest
 
@@ -196,6 +197,6 @@ def test_every_recording_of_the_laboratory_can_be_served(folder, lab_keys):
         assert len(guest.serial_log()) <= 150_000
         upload = guest.status_upload()
         assert upload is None or upload.document["aggregateStatus"]["guestAgentStatus"]["status"] == "Ready"
-        assert set(guest.vm_overrides) <= {"time_created", "provision_vm_agent"}
+        LabVm(guest, **guest.vm_overrides)
     finally:
         guest.close()
