@@ -46,6 +46,7 @@ def failure(exc: Exception) -> SourceFailed:
     Raises nothing. The tree below azure-core's errors: ClientAuthenticationError and HTTP 401/403 are DENIED, time-outs
     of the socket are TIMED_OUT, answers that do not decode are GARBLED, everything else FAILED.
     """
+    from azure.cli.core.azclierror import AuthenticationError
     from azure.core import exceptions as azure
     from requests import exceptions as http
 
@@ -57,6 +58,8 @@ def failure(exc: Exception) -> SourceFailed:
         return SourceFailed(State.GARBLED, f"the answer could not be read: {one_line(exc, 120)}")
     if isinstance(exc, azure.ServiceResponseTimeoutError | azure.ServiceRequestTimeoutError | http.Timeout):
         return SourceFailed(State.TIMED_OUT, "no answer in time")
+    if isinstance(exc, AuthenticationError | azure.ClientAuthenticationError) and not getattr(exc, "status_code", None):
+        return SourceFailed(State.DENIED, f"the login is not accepted: {one_line(exc)}", status=401)
     if isinstance(exc, azure.HttpResponseError):
         return _http_failure(exc)
     if isinstance(exc, azure.ServiceRequestError | azure.ServiceResponseError | http.RequestException | OSError):

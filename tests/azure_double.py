@@ -1,0 +1,151 @@
+"""A double of the world outside the flow: each source does what the test says, and remembers that it was asked."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+from azext_vmagent.channels.ssh import SshLogin
+from azext_vmagent.evidence.asking import Said
+from azext_vmagent.evidence.deadline import Deadline
+from azext_vmagent.facts.port import PortFacts, PortOutcome
+from azext_vmagent.model import Target
+
+PUBLIC = "203.0.113.7"
+NIC_ID = "/subscriptions/s/resourceGroups/rg-shop/providers/Microsoft.Network/networkInterfaces/nic"
+LOGIN_PROMPT = b"[    0.000000] Linux version 5.10.0\r\n[    3.1] Run /init\r\n\r\nDebian GNU/Linux 12 web-03 ttyS0\r\n\r\nweb-03 login: "
+_UNIT = "unit waagent.service LoadState=loaded\nunit waagent.service UnitFileState=enabled\nunit waagent.service ActiveState="
+WELL = f"vmagent-probe 1\nuid 0\nsystemd yes\n{_UNIT}active\nwire 80 ok 200 curl\nwire 32526 ok 200 curl\nend 9 0\n"
+STOPPED = f"vmagent-probe 1\nuid 0\nsystemd yes\n{_UNIT}inactive\nend 9 0\n"
+
+Doing = Callable[[Deadline], Any]
+
+
+def vm(agent: str = "Ready", power: str = "running", **properties: Any) -> dict[str, Any]:
+    """A VM with its instance view."""
+    view = {
+        "vmAgent": {"vmAgentVersion": "2.7.3.0", "statuses": [{"displayStatus": agent, "code": "ProvisioningState/x"}]},
+        "statuses": [{"code": f"PowerState/{power}"}],
+    }
+    network = {"networkInterfaces": [{"id": NIC_ID}]}
+    disk = {"osDisk": {"osType": "Linux"}}
+    told = {"instanceView": view, "networkProfile": network, "storageProfile": disk} | properties
+    return {"name": "web-03", "location": "japaneast", "properties": told}
+
+
+def nic(lets_in: bool = True, public: bool = True) -> dict[str, Any]:
+    """A NIC as ``$expand`` brings it, with one security rule for tcp/22."""
+    rule = {"access": "Allow" if lets_in else "Deny", "direction": "Inbound", "protocol": "Tcp", "priority": 100}
+    ssh = {"name": "ssh", "properties": rule | {"sourceAddressPrefix": "*", "destinationPortRange": "22"}}
+    address = {"publicIPAddress": {"properties": {"ipAddress": PUBLIC}}} if public else {}
+    configuration = {"properties": {"privateIPAddress": "10.0.0.4", "subnet": {"properties": {}}} | address}
+    group = {"properties": {"securityRules": [ssh]}}
+    return {"properties": {"ipConfigurations": [configuration], "networkSecurityGroup": group}}
+
+
+def metrics(until: datetime, out: float = 400_000.0, silent_minutes: int = 0) -> dict[str, Any]:
+    """Two hours of samples whose newest whole minute begins a minute before ``until``."""
+    newest = until.replace(second=0, microsecond=0) - timedelta(minutes=1)
+    stamps = [newest - timedelta(minutes=back) for back in range(120, -1, -1)]
+    data = [
+        {
+            "timeStamp": f"{stamp:%Y-%m-%dT%H:%M:%SZ}",
+            "total": 0.0 if newest - stamp < timedelta(minutes=silent_minutes) else out,
+        }
+        for stamp in stamps
+    ]
+    cpu = [{"timeStamp": entry["timeStamp"], "average": 3.0} for entry in data]
+    value = [
+        {"name": {"value": "Network Out Total"}, "timeseries": [{"data": data}]},
+        {"name": {"value": "Percentage CPU"}, "timeseries": [{"data": cpu}]},
+    ]
+    return {
+        "timespan": f"{stamps[0]:%Y-%m-%dT%H:%M:%SZ}/{until:%Y-%m-%dT%H:%M:%SZ}",
+        "interval": "PT1M",
+        "value": value,
+    }
+
+
+def answers(value: Any) -> Doing:
+    """Answer at once."""
+    return lambda _: value
+
+
+def raises(exc: Exception) -> Doing:
+    """Fail at once."""
+
+    def fail(_: Deadline) -> Any:
+        raise exc
+
+    return fail
+
+
+def hangs(_: Deadline) -> Any:
+    """Never come back (the thread is a daemon's)."""
+    threading.Event().wait()
+
+
+@dataclass
+class AzureDouble:
+    """Implements ``flow.Azure``. The default is a healthy VM whose SSH server greets and whose guest answers well."""
+
+    machine: Doing = answers(vm())
+    serial: Doing = answers(LOGIN_PROMPT)
+    counted: Callable[[datetime], Any] = metrics
+    health: Doing = answers({"properties": {"availabilityState": "Available"}})
+    interface: Doing = answers(nic())
+    port: PortOutcome = PortOutcome.GREETING
+    through_agent: Doing = answers(WELL)
+    through_ssh: Doing = answers(WELL)
+    cloud_shell: bool = False
+    asked: list[str] = field(default_factory=list)
+
+    def _asked(self, name: str, doing: Doing, deadline: Deadline) -> Said:
+        self.asked.append(name)
+        return "asked", doing(deadline)
+
+    def virtual_machine(self, _target: Target, deadline: Deadline) -> Said:
+        return self._asked("vm", self.machine, deadline)
+
+    def serial_log(self, _target: Target, deadline: Deadline) -> Said:
+        return self._asked("serial log", self.serial, deadline)
+
+    def host_metrics(self, _target: Target, now: datetime, deadline: Deadline) -> Said:
+        return self._asked("metrics", lambda _: self.counted(now), deadline)
+
+    def resource_health(self, _target: Target, deadline: Deadline) -> Said:
+        return self._asked("health", self.health, deadline)
+
+    def network_interface(self, _nic_id: str, deadline: Deadline) -> Said:
+        return self._asked("nic", self.interface, deadline)
+
+    def probe_port(self, address: str, port: int, _deadline: Deadline, _rdp: bool) -> PortFacts:
+        self.asked.append(f"port {address}:{port}")
+        return PortFacts(address, port, self.port, "SSH-2.0-OpenSSH_8.0" if self.port is PortOutcome.GREETING else "")
+
+    def run_command(self, _target: Target, _script: str, deadline: Deadline) -> Said:
+        return self._asked("run command", self.through_agent, deadline)
+
+    def ssh(self, _login: SshLogin, _script: str, deadline: Deadline) -> Said:
+        return self._asked("ssh", self.through_ssh, deadline)
+
+    def in_cloud_shell(self) -> bool:
+        return self.cloud_shell
+
+
+def http_error(status: int, code: str, message: str) -> Exception:
+    """What azure-core raises for an ARM error body."""
+    import json
+
+    from azure.core.exceptions import HttpResponseError
+    from azure.mgmt.core.exceptions import ARMErrorFormat
+
+    body = json.dumps({"error": {"code": code, "message": message}})
+    response = SimpleNamespace(
+        status_code=status, reason=code, headers={}, text=lambda *_: body, request=None, content_type="application/json"
+    )
+    return HttpResponseError(response=response, error_format=ARMErrorFormat)

@@ -1,0 +1,351 @@
+"""The whole story against a double of Azure: whatever a source does, one verdict inside the budget and no harm done."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta, timezone
+
+import pytest
+import requests
+from azure.cli.core.azclierror import AuthenticationError
+from azure.core import exceptions as azure
+
+from azext_vmagent import flow
+from azext_vmagent.channels.choice import Wish
+from azext_vmagent.evidence.asking import SourceFailed
+from azext_vmagent.facts.port import PortOutcome
+from azext_vmagent.facts.reading import (
+    HOST_METRICS,
+    INSTANCE_VIEW,
+    NETWORK,
+    PORT,
+    RESOURCE_HEALTH,
+    RUN_COMMAND,
+    SERIAL_LOG,
+    SSH,
+)
+from azext_vmagent.flow import Clock, Diagnosis, diagnose
+from azext_vmagent.model import Answer, Confidence, Scenario, State, Target
+from tests.azure_double import STOPPED, AzureDouble, answers, hangs, http_error, metrics, nic, raises, vm
+
+TARGET = Target("00000000-0000-0000-0000-000000000000", "rg-shop", "web-03")
+OPS = Wish(ssh_user="ops")
+NOT_READY = answers(vm("Not Ready"))
+
+
+def run(double: AzureDouble, wish: Wish = Wish(), timeout: float = 4.0) -> Diagnosis:
+    return diagnose(double, TARGET, wish, timeout)
+
+
+def ended(found: Diagnosis, source: str) -> Answer:
+    return next(answer for answer in found.answers if answer.source == source)
+
+
+def test_a_healthy_vm_is_looked_into_once_and_is_certainly_healthy():
+    double = AzureDouble()
+    found = run(double)
+    assert (found.verdict.scenario, found.verdict.confidence) == (Scenario.HEALTHY, Confidence.CERTAIN)
+    assert sorted(double.asked) == sorted(
+        ["vm", "serial log", "metrics", "health", "nic", "port 203.0.113.7:22", "run command"]
+    )
+
+
+# -- a source that fails -------------------------------------------------------------------------------------------------
+
+NO_RIGHT = http_error(
+    403, "AuthorizationFailed", "The client 'x' may not perform action 'Microsoft.Insights/metrics/read' over scope"
+)
+FAILURES = {
+    "403": (NO_RIGHT, State.DENIED),
+    "404": (http_error(404, "ResourceNotFound", "not found"), State.FAILED),
+    "429": (http_error(429, "TooManyRequests", "slow down"), State.FAILED),
+    "500": (http_error(500, "InternalServerError", "oops"), State.FAILED),
+    "login refused": (azure.ClientAuthenticationError("the token has expired"), State.DENIED),
+    "no JSON": (azure.DecodeError("Expecting value"), State.GARBLED),
+    "no connection": (azure.ServiceRequestError("Name or service not known"), State.FAILED),
+    "reset": (azure.ServiceResponseError("Connection aborted"), State.FAILED),
+    "azure time-out": (azure.ServiceResponseTimeoutError("Read timed out"), State.TIMED_OUT),
+    "requests time-out": (requests.exceptions.ReadTimeout("Read timed out"), State.TIMED_OUT),
+    "requests reset": (requests.exceptions.ConnectionError("reset"), State.FAILED),
+    "a bug": (KeyError("properties"), State.FAILED),
+}
+
+
+@pytest.mark.parametrize(("exc", "state"), FAILURES.values(), ids=FAILURES)
+def test_every_failure_of_every_source_at_once_is_still_a_verdict(exc, state):
+    def fail(_):
+        raise exc
+
+    found = run(AzureDouble(NOT_READY, fail, fail, fail, fail, PortOutcome.GREETING, fail, fail), OPS)
+    for source in (SERIAL_LOG, HOST_METRICS, RESOURCE_HEALTH, NETWORK):
+        assert ended(found, source).state is state
+        assert "Traceback" not in ended(found, source).detail
+    assert found.verdict.scenario is Scenario.UNCERTAIN
+    assert {SERIAL_LOG, HOST_METRICS, RESOURCE_HEALTH, NETWORK} <= {r.channel for r in found.verdict.not_checked}
+
+
+def test_a_denied_source_names_the_missing_right():
+    found = run(AzureDouble(health=raises(NO_RIGHT)))
+    assert ended(found, RESOURCE_HEALTH).missing_action == "Microsoft.Insights/metrics/read"
+
+
+GARBLED = (
+    {},
+    [],
+    "",
+    7,
+    {"value": 3},
+    {"properties": "x"},
+    {"properties": {"ipConfigurations": [7, {"properties": []}]}},
+)
+
+
+@pytest.mark.parametrize("value", GARBLED, ids=repr)
+def test_garbled_answers_are_no_crash_and_no_evidence(value):
+    double = AzureDouble(NOT_READY, answers(b"\x00\xff\x1b["), lambda _: value, answers(value), answers(value))
+    found = run(double)
+    assert found.verdict.scenario is Scenario.UNCERTAIN
+    assert run(AzureDouble(machine=answers(value))).verdict.scenario is not Scenario.HEALTHY
+
+
+@pytest.mark.parametrize("text", ["This account is currently not available.\n", "", "\x1b]0;x\x07 vmagent"])
+def test_what_a_shell_says_instead_of_the_probe_is_not_the_guests_word(text):
+    found = run(AzureDouble(NOT_READY, through_ssh=answers(text)), OPS)
+    assert ended(found, SSH).state is State.GARBLED
+    assert found.facts.guest is None
+
+
+# -- the VM itself ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_vm_that_is_not_there_or_may_not_be_read_ends_the_command_at_once(status):
+    double = AzureDouble(machine=raises(http_error(status, "Code", "no")), serial=hangs)
+    started = time.monotonic()
+    with pytest.raises(SourceFailed) as caught:
+        run(double)
+    assert caught.value.status == status
+    assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize("exc", [AuthenticationError("AADSTS70043"), azure.ClientAuthenticationError("no token")])
+def test_a_login_that_has_run_out_ends_the_command_and_is_no_verdict(exc):
+    with pytest.raises(SourceFailed) as caught:
+        run(AzureDouble(machine=raises(exc)))
+    assert caught.value.status == 401
+
+
+@pytest.mark.parametrize("doing", [raises(FAILURES["500"][0]), raises(FAILURES["no JSON"][0])], ids=["500", "garbled"])
+def test_a_vm_whose_model_cannot_be_read_still_gets_a_verdict_and_no_run_command(doing):
+    double = AzureDouble(machine=doing)
+    found = run(double)
+    assert found.verdict.scenario is Scenario.UNCERTAIN
+    assert ended(found, INSTANCE_VIEW).state is not State.OK
+    assert "run command" not in double.asked
+
+
+def test_a_vm_that_is_off_is_not_knocked_at():
+    double = AzureDouble(machine=answers(vm("Not Ready", "deallocated")))
+    found = run(double, OPS)
+    assert found.verdict.scenario is Scenario.VM_NOT_RUNNING
+    assert not {"nic", "ssh", "run command"} & set(double.asked)
+    assert ended(found, PORT).detail == "the VM is deallocated"
+
+
+# -- the budget ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("slow", ["serial", "health", "interface", "counted", "machine"])
+def test_a_source_that_never_answers_costs_the_budget_and_no_more(slow):
+    started = time.monotonic()
+    found = run(AzureDouble(**{"machine": NOT_READY} | {slow: hangs}), timeout=0.9)
+    assert time.monotonic() - started < 2.0
+    assert found.verdict.scenario is Scenario.UNCERTAIN
+    assert any("no answer within" in reason.what for reason in found.verdict.not_checked)
+
+
+def test_no_run_command_is_sent_when_nobody_has_time_to_wait_for_it():
+    double = AzureDouble(health=hangs)
+    found = run(double, timeout=0.9)
+    assert "run command" not in double.asked
+    assert "no time left" in ended(found, RUN_COMMAND).detail
+    assert found.verdict.confidence is Confidence.WEAK
+
+
+def test_a_run_command_that_hangs_ends_with_the_budget_and_is_said():
+    started = time.monotonic()
+    found = run(AzureDouble(through_agent=hangs), timeout=1.8)
+    assert time.monotonic() - started < 3.0
+    assert ended(found, RUN_COMMAND).state is State.TIMED_OUT
+    assert "stays in the VM's queue" in ended(found, RUN_COMMAND).detail
+    assert found.verdict.scenario is Scenario.UNCERTAIN
+
+
+def test_the_channels_own_words_on_its_time_out_are_heard():
+    def own_words(deadline):
+        time.sleep(deadline.remaining())
+        raise SourceFailed(State.TIMED_OUT, "accepted by Azure; it stays in the VM's queue")
+
+    found = run(AzureDouble(through_agent=own_words), timeout=1.8)
+    assert ended(found, RUN_COMMAND).detail == "accepted by Azure; it stays in the VM's queue"
+
+
+# -- which channel --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_silent_agent_is_sent_no_run_command():
+    double = AzureDouble(NOT_READY)
+    found = run(double)
+    assert "run command" not in double.asked
+    assert found.verdict.candidates == (Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED)
+
+
+def test_a_silent_agent_is_sent_one_when_the_user_insists():
+    double = AzureDouble(NOT_READY, through_agent=answers(STOPPED))
+    assert run(double, Wish("always")).verdict.scenario is Scenario.AGENT_STOPPED
+    assert double.asked.count("run command") == 1
+
+
+def test_a_ready_agent_is_sent_none_when_the_user_forbids_it():
+    double = AzureDouble()
+    found = run(double, Wish("never"))
+    assert "run command" not in double.asked
+    assert (found.verdict.scenario, found.verdict.confidence) == (Scenario.HEALTHY, Confidence.WEAK)
+
+
+@pytest.mark.parametrize(
+    "against",
+    [
+        {"port": PortOutcome.REFUSED},
+        {"port": PortOutcome.TIMED_OUT},
+        {"counted": lambda now: metrics(now, silent_minutes=10)},
+        {"serial": answers(b"[    0.000000] Linux version 5.10.0\n[ 9.0] Kernel panic - not syncing: VFS\n")},
+        {"machine": answers(vm(osProfile={"allowExtensionOperations": False}))},
+    ],
+    ids=lambda known: next(iter(known)),
+)
+def test_a_ready_agent_that_something_contradicts_is_sent_none(against):
+    double = AzureDouble(**against)
+    run(double)
+    assert "run command" not in double.asked
+
+
+def test_ssh_is_preferred_and_one_answer_is_enough():
+    double = AzureDouble()
+    found = run(double, OPS)
+    assert found.facts.guest_channel == SSH
+    assert "run command" not in double.asked
+    assert ended(found, RUN_COMMAND).detail == "not needed: the guest has answered"
+
+
+def test_a_refused_login_falls_back_on_a_ready_agent():
+    double = AzureDouble(through_ssh=raises(SourceFailed(State.DENIED, "Permission denied (publickey)")))
+    found = run(double, OPS)
+    assert (found.facts.guest_channel, found.verdict.scenario) == (RUN_COMMAND, Scenario.HEALTHY)
+
+
+def test_a_login_that_times_out_is_a_reason_not_to_trust_ready():
+    double = AzureDouble(through_ssh=raises(SourceFailed(State.TIMED_OUT, "timed out")))
+    found = run(double, OPS)
+    assert "run command" not in double.asked
+    assert found.verdict.scenario is Scenario.UNCERTAIN
+
+
+def test_a_stopped_agent_is_found_through_ssh_while_azure_still_says_ready():
+    found = run(AzureDouble(through_ssh=answers(STOPPED)), OPS)
+    assert (found.verdict.scenario, found.verdict.confidence) == (Scenario.AGENT_STOPPED, Confidence.CERTAIN)
+
+
+def test_without_a_public_address_the_report_says_which_option_names_one():
+    double = AzureDouble(NOT_READY, interface=answers(nic(public=False)))
+    assert "--ssh-host 10.0.0.4" in ended(run(double), PORT).detail
+    double.cloud_shell = True
+    assert "Cloud Shell has no route" in ended(run(double), PORT).detail
+
+
+def test_an_address_of_the_users_own_is_the_one_knocked_at():
+    double = AzureDouble(NOT_READY)
+    run(double, Wish(ssh_host="10.0.0.4", ssh_port=2222))
+    assert "port 10.0.0.4:2222" in double.asked
+
+
+# -- one more minute ----------------------------------------------------------------------------------------------------------
+
+
+class FastClock:
+    """Sleeping moves the time on and takes none."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2026, 11, 24, 9, 0, 30, tzinfo=timezone.utc)
+        self.slept = 0.0
+
+    def now(self) -> datetime:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.slept += seconds
+        self.time += timedelta(seconds=seconds)
+
+    def as_clock(self) -> Clock:
+        return Clock(self.now, self.sleep)
+
+
+def shut(counted) -> AzureDouble:
+    return AzureDouble(NOT_READY, counted=counted, interface=answers(nic(public=False)))
+
+
+def test_a_minute_that_covers_the_question_tells_a_live_guest():
+    clock, told = FastClock(), []
+    found = diagnose(shut(metrics), TARGET, Wish(), 180, told.append, clock.as_clock())
+    assert found.verdict.candidates == (Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED)
+    assert 60 < clock.slept < 130
+    assert any(answer.detail.startswith("waiting") for answer in told)
+
+
+def test_a_minute_that_covers_the_question_tells_a_dead_network():
+    clock = FastClock()
+    asked_at = clock.time
+
+    def counted(now: datetime):
+        return metrics(now, silent_minutes=3 if now > asked_at else 0)
+
+    found = diagnose(shut(counted), TARGET, Wish(), 180, clock=clock.as_clock())
+    assert (found.verdict.scenario, found.verdict.confidence) == (Scenario.NETWORK_DOWN, Confidence.LIKELY)
+
+
+@pytest.mark.parametrize("timeout", [4, 60])
+def test_a_budget_that_does_not_reach_the_minute_waits_for_nothing(timeout):
+    clock = FastClock()
+    found = diagnose(shut(metrics), TARGET, Wish(), timeout, clock=clock.as_clock())
+    assert clock.slept == 0
+    assert found.verdict.scenario is Scenario.UNCERTAIN
+
+
+def test_a_verdict_that_stands_waits_for_nothing():
+    clock = FastClock()
+    diagnose(AzureDouble(NOT_READY), TARGET, Wish(), 180, clock=clock.as_clock())
+    assert clock.slept == 0
+
+
+def test_metrics_that_fail_the_second_time_leave_what_was_known():
+    clock, times = FastClock(), []
+
+    def counted(now: datetime):
+        times.append(now)
+        if len(times) > 1:
+            raise NO_RIGHT
+        return metrics(now)
+
+    found = diagnose(shut(counted), TARGET, Wish(), 180, clock=clock.as_clock())
+    assert len(times) == 2
+    assert found.facts.metrics is not None
+    assert found.verdict.scenario is Scenario.UNCERTAIN
+
+
+def test_the_flow_is_watched_step_by_step_with_what_was_seen():
+    told = []
+    diagnose(AzureDouble(), TARGET, Wish(), 4, told.append)
+    seen = {answer.source: answer.detail for answer in told}
+    assert seen[INSTANCE_VIEW] == "agent Ready, VM running"
+    assert seen[PORT] == "SSH-2.0-OpenSSH_8.0 from 203.0.113.7:22"
+    assert flow.seconds_by_step(tuple(told))[INSTANCE_VIEW] >= 0
