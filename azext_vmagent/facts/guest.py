@@ -298,10 +298,25 @@ def _clean(line: str) -> str:
     return "".join(character for character in line if " " <= character <= "~").rstrip()
 
 
+_JOBS = {
+    "system": "system",
+    "wire80": "wire server 80",
+    "wire32526": "wire server 32526",
+    "netfilter": "firewall",
+    "firewalld": "firewalld",
+    "ufw": "ufw",
+    "unit": "service",
+    "service": "processes",
+    "network": "network",
+    "agent_log": "agent log",
+    "disk": "disk",
+    "journal": "journal",
+}
+
+
 def _missing(said: Lines) -> tuple[str, ...]:
-    late = {"system": "system", "service": "service", "agent_log": "agent log", "network": "network"}
     absent = [name for key, name in _SECTIONS.items() if not _was_said(said, key)]
-    slow = [late.get(job, job.replace("_", " ")) for job in said.get("late", ())]
+    slow = [_JOBS[job] for job in said.get("late", ()) if job in _JOBS]
     return tuple(dict.fromkeys(absent + slow))
 
 
@@ -522,6 +537,7 @@ def _listings(said: Lines, body: Sequence[str], cut: Mapping[str, int]) -> Listi
     missing = [*said.get("fw.missing", ())]
     missing += [f"{name} (cut for size)" for name in cut if name in jobs]
     missing += [f"{name} (too slow)" for name in said.get("late", ()) if name in jobs]
+    missing += ["a rule (too long)"] * any(line.startswith("fw.") and line.endswith("...") for line in body)
     return Listings(
         iptables=tuple(said.get("fw.iptables", ())),
         legacy=tuple(said.get("fw.iptables-legacy", ())),

@@ -147,8 +147,13 @@ def test_escapes_are_taken_out() -> None:
 
 def test_late_jobs_are_missing() -> None:
     facts = parse_probe(BLOCKED.replace("ps yes", "late netfilter"))
-    assert "netfilter" in facts.missing
+    assert "firewall" in facts.missing
     assert not facts.rules.complete
+
+
+def test_a_rule_cut_short_is_not_read_as_whole() -> None:
+    long = f"fw.iptables filter -A OUTPUT -d 168.63.129.16/32 -m comment --comment {'x' * 340}..."
+    assert not parse_probe(BLOCKED.replace("fw.list nft", f"{long}\nfw.list nft")).rules.complete
 
 
 def test_two_units_the_running_one_counts() -> None:
