@@ -31,6 +31,8 @@ def probe_port(address: str, port: int, deadline: Deadline, *, rdp: bool = False
 def _look(address: str, port: int, deadline: Deadline, rdp: bool) -> tuple[str, PortOutcome]:
     try:
         peer = socket.create_connection((address, port), max(0.1, deadline.at_most(CONNECT_SECONDS).remaining()))
+    except UnicodeError:  # a name that cannot be written in DNS
+        return "", PortOutcome.UNRESOLVED
     except OSError as exc:
         return "", _connect_outcome(exc)
     with peer:
