@@ -23,7 +23,7 @@ system() {
     date '+tz %z'
 }
 
-# Only what differs from a unit that is well, and the states.
+# Only what differs from a unit that is well, and the states. A systemctl that does not answer says nothing, not «none».
 unit() {
     if ! have systemctl || ! [ -d /run/systemd/system ]; then
         echo 'systemd no'
@@ -41,7 +41,7 @@ unit() {
         /=$|^PrivateNetwork=no$|^NRestarts=0$/ || (/^DropInPaths=/ && !/\.d\/[^ ]*\.conf/) { next }
         /^DropInPaths=/ { sub(/=.*/, "&", $0); gsub(/[^ =]*(10-Slice|11-CPU[A-Za-z]*|12-CPU[A-Za-z]*)\.conf */, ""); if (/=$/) next }
         { text = text (text == "" ? "" : "\n") $0 }
-        END { flush(); if (!n) print "unit none" }'
+        END { flush(); if (!n && NR) print "unit none" }'
 }
 
 service() {
@@ -55,13 +55,14 @@ service() {
     else
         echo 'conf no'
     fi
-    grep -lE 'waagent.-daemon|-run-exthandlers|WALinuxAgent' /proc/[0-9]*/cmdline | while read -r file; do
+    grep -lE 'waagent|WALinuxAgent' /proc/[0-9]*/cmdline | while read -r file; do
+        args=$(tr '\0' ' ' <"$file")
+        first=${args%% *}
+        case ${first##*/} in python* | platform-python* | waagent) ;; *) continue ;; esac
+        case $args in *' -daemon'* | *' -run-exthandlers'*) ;; *) continue ;; esac
+        while read -r name state _; do [ "$name" != State: ] || break; done <"${file%cmdline}status"
         pid=${file#/proc/}
-        pid=${pid%/cmdline}
-        while read -r name state _; do [ "$name" != State: ] || break; done <"/proc/$pid/status"
-        case $(tr '\0' ' ' <"$file") in
-            *python*-daemon* | *python*-run-exthandlers*) echo "process $pid $state $(tr '\0' ' ' <"$file")" ;;
-        esac
+        echo "process ${pid%/cmdline} $state $args"
     done
     echo 'ps yes'
 }

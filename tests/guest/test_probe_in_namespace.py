@@ -130,7 +130,7 @@ def test_half_applied_rules_are_the_agents(guest: NamespaceGuest) -> None:
 
 
 def test_a_rule_that_cannot_be_judged_is_undecided(guest: NamespaceGuest) -> None:
-    guest.sh(f"iptables -w -A OUTPUT -d {WIRE} -m limit --limit 1/hour --limit-burst 100 -j DROP")
+    guest.sh(f"iptables -w -A OUTPUT -d {WIRE} -m limit --limit 1/hour --limit-burst 100 -j REJECT")
     facts = guest.probe()
     assert facts.rules.blocks == ()
     assert {rule.tool for rule in facts.rules.undecided} == {"iptables"}
@@ -238,7 +238,7 @@ def _readable(path: Path) -> bool:
 
 
 def test_nothing_is_left_behind(guest: NamespaceGuest) -> None:
-    guest.sh(f"iptables -w -A OUTPUT -d {WIRE} -j DROP")
+    guest.sh(f"iptables -w -A OUTPUT -d {WIRE} -j REJECT")
     rules = guest.sh("iptables-save | grep '^-'")
     before = set(Path("/run").glob("vmagent.*"))
     guest.probe()
