@@ -12,7 +12,7 @@ from azext_vmagent.facts.reading import Facts
 from azext_vmagent.facts.serial_log import SerialLogFacts
 from azext_vmagent.flow import Diagnosis, seconds_by_step
 from azext_vmagent.model import Answer, Cause, NextStep, Reason, Since, Target, Verdict
-from azext_vmagent.report.redaction import safe
+from azext_vmagent.report.redaction import printable, safe
 
 SCHEMA_VERSION = "1"
 
@@ -37,7 +37,7 @@ def error_document(target: Target, code: str, message: str) -> Document:
     """The row of a VM that could not be asked, among several."""
     return {
         "schemaVersion": SCHEMA_VERSION,
-        "vm": {"id": target.id, "name": target.name, "resourceGroup": target.resource_group},
+        "vm": _named(target),
         "verdict": None,
         "error": {"code": code, "message": safe(message)},
     }
@@ -49,16 +49,22 @@ def _vm(facts: Facts, since: Since | None) -> Document:
         "status": vm.agent.value if vm else None,
         "version": (safe(vm.agent_version) or None) if vm else None,
         "message": (safe(vm.agent_message) or None) if vm else None,
-        "since": {"time": _time(since.time), "source": since.source} if since else None,
+        "since": {"time": _time(since.time), "source": safe(since.source)} if since else None,
     }
     return {
-        "id": target.id,
-        "name": target.name,
-        "resourceGroup": target.resource_group,
-        "location": vm.location or None if vm else None,
-        "osType": vm.os_type or None if vm else None,
-        "powerState": vm.power or None if vm else None,
+        **_named(target),
+        "location": safe(vm.location) or None if vm else None,
+        "osType": safe(vm.os_type) or None if vm else None,
+        "powerState": safe(vm.power) or None if vm else None,
         "agent": agent,
+    }
+
+
+def _named(target: Target) -> Document:
+    return {
+        "id": printable(target.id),
+        "name": printable(target.name),
+        "resourceGroup": printable(target.resource_group),
     }
 
 
@@ -103,8 +109,8 @@ def _reason(reason: Reason) -> Document:
 def _step(step: NextStep) -> Document:
     return {
         "action": safe(step.action),
-        "command": step.command,
-        "effect": step.effect,
+        "command": printable(step.command) if step.command else None,
+        "effect": safe(step.effect) if step.effect else None,
         "risk": step.risk,
         "downtime": step.downtime,
         "undo": safe(step.undo) if step.undo else None,
@@ -123,7 +129,7 @@ def _serial_log(serial: SerialLogFacts | None) -> Document | None:
         "bootTime": _time(serial.boot_time),
         "lastLine": safe(serial.last_line),
         "events": [
-            {"line": event.line, "text": safe(event.text), "meaning": event.meaning, "cause": event.code}
+            {"line": event.line, "text": safe(event.text), "meaning": safe(event.meaning), "cause": event.code}
             for event in serial.deciding
         ],
     }

@@ -26,11 +26,16 @@ def safe(text: str) -> str:
     >>> safe("a\\x1b[31mred  https://x/y?sv=1&sig=abc%3D&se=2 password=hunter2")
     'a[31mred  https://x/y?sv=1&sig=***&se=2 password=***'
     """
-    shown = "".join(c if c == " " or not _hidden(c) else (" " if c in "\t\n\r" else "") for c in text[: 4 * LIMIT])
+    shown = printable(text[: 4 * LIMIT])
     for pattern in _SECRETS:
         shown = pattern.sub(rf"\g<1>{_MASK}", shown)
     shown = _JWT.sub(_MASK, shown)
     return shown if len(shown) <= LIMIT else shown[: LIMIT - 1] + "…"
+
+
+def printable(text: str) -> str:
+    """Without hidden characters and otherwise whole: a command that is to be copied must not lose a word."""
+    return "".join(c if not _hidden(c) else (" " if c in "\t\n\r" else "") for c in text)
 
 
 def _hidden(character: str) -> bool:

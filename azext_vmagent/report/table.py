@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
-NEXT_WIDTH = 34
+WIDTH = 100
+#: what the columns between Name and Next take at most, and two blanks before each
+_BETWEEN = 9 + 11 + 22 + 5 + 10 + 2 * 6
 
 
 def rows(result: Any) -> list[OrderedDict[str, str]]:
     """Rows for az's table printer, which keeps the order of the columns."""
     documents = result if isinstance(result, list) else [result]
-    return [_row(document) for document in documents]
+    name_width = max([4, *(min(16, len(document["vm"]["name"])) for document in documents)])
+    return [_row(document, WIDTH - _BETWEEN - name_width) for document in documents]
 
 
-def _row(document: dict[str, Any]) -> OrderedDict[str, str]:
+def _row(document: dict[str, Any], next_width: int) -> OrderedDict[str, str]:
     vm, verdict = document["vm"], document.get("verdict")
     if verdict is None:
         error = document.get("error") or {}
-        return _columns(vm["name"], "", "", f"error: {error.get('code', '')}", "", "", error.get("message", ""))
+        return _columns(
+            vm["name"], "", "", f"error: {error.get('code', '')}", "", "", _cut(error.get("message", ""), next_width)
+        )
     agent, cause = vm["agent"], verdict.get("cause") or {}
     scenario = verdict["scenario"]
     if verdict["number"]:
@@ -26,11 +31,19 @@ def _row(document: dict[str, Any]) -> OrderedDict[str, str]:
     since = (agent["since"] or {}).get("time") or ""
     step = next((s["command"] or s["action"] for s in verdict["nextSteps"]), "")
     return _columns(
-        vm["name"], agent["status"] or "", since[5:16].replace("T", " "), scenario, cause.get("code", ""), verdict["confidence"], step
+        vm["name"],
+        agent["status"] or "",
+        since[5:16].replace("T", " "),
+        scenario,
+        cause.get("code", ""),
+        verdict["confidence"],
+        _cut(step, next_width),
     )
 
 
-def _columns(name: str, agent: str, since: str, scenario: str, cause: str, confidence: str, step: str) -> OrderedDict[str, str]:
+def _columns(
+    name: str, agent: str, since: str, scenario: str, cause: str, confidence: str, step: str
+) -> OrderedDict[str, str]:
     return OrderedDict(
         Name=_cut(name, 16),
         Agent=agent,
@@ -38,7 +51,7 @@ def _columns(name: str, agent: str, since: str, scenario: str, cause: str, confi
         Scenario=_cut(scenario, 22),
         Cause=cause,
         Confidence=confidence,
-        Next=_cut(step, 100 - 2 * 6 - max(4, min(16, len(name))) - 9 - 11 - 22 - 5 - 10),
+        Next=step,
     )
 
 
