@@ -24,7 +24,7 @@ def service_cause(guest: GuestFacts) -> Cause | None:
     service, unit = guest.service, f"{unit_name(guest)}.service"
     if service.load_state == "masked" or service.unit_file_state.startswith("masked"):
         return Cause("L03", "agent-masked", "The agent's unit is masked", "Nothing can start a masked unit.", unit)
-    if service.has_systemd and (service.unit is None or service.load_state == "not-found"):
+    if service.load_state == "not-found" and not guest.processes:
         return Cause(
             "L04", "agent-not-installed", "The agent is not installed", "There is no waagent or walinuxagent unit."
         )

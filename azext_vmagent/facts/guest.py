@@ -375,7 +375,8 @@ def _offset(text: str) -> int | None:
 def _service(said: Lines) -> ServiceFacts:
     """The unit that exists; of two, the one that runs.
 
-    Lines ``unit walinuxagent.service ActiveState=active``, or ``unit none``.
+    Lines ``unit walinuxagent.service ActiveState=active``, or ``unit none`` (``load_state`` is then not-found).
+    Neither, when systemctl did not answer in time: that proves nothing.
     """
     units: dict[str, dict[str, str]] = {}
     for line in said.get("unit", ()):
@@ -385,7 +386,7 @@ def _service(said: Lines) -> ServiceFacts:
             units.setdefault(name, {})[key] = value
     has_systemd = _yes(_first(said, "systemd"))
     if not units:
-        return ServiceFacts(has_systemd=has_systemd)
+        return ServiceFacts(has_systemd=has_systemd, load_state="not-found" if "none" in said.get("unit", ()) else "")
     name = max(
         units, key=lambda unit: (units[unit].get("ActiveState") == "active", units[unit].get("LoadState") == "loaded")
     )

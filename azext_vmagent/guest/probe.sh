@@ -23,7 +23,7 @@ system() {
     date '+tz %z'
 }
 
-# Only what differs from a unit that is well, and the states. A systemctl that does not answer says nothing, not «none».
+# Only what differs from a unit that is well, and the states. A systemctl that does not answer says nothing, not none.
 unit() {
     if ! have systemctl || ! [ -d /run/systemd/system ]; then
         echo 'systemd no'

@@ -76,7 +76,7 @@ def test_a_stopped_service_of_a_vm_still_called_ready_is_scenario_1():
         (replace(STOPPED, active_state="failed", result="exit-code"), "L05", "systemctl status waagent"),
         (replace(STOPPED, active_state="activating", sub_state="auto-restart"), "L05", "systemctl status waagent"),
         (replace(STOPPED, condition_met=False), "L40", "systemctl status waagent"),
-        (ServiceFacts(has_systemd=True), "L04", None),
+        (ServiceFacts(has_systemd=True, load_state="not-found"), "L04", None),
     ],
 )
 def test_why_the_service_does_not_run_is_named_with_its_own_remedy(service, code, command):
@@ -261,3 +261,14 @@ def test_a_remedy_goes_through_run_command_when_that_answered():
     assert first_command(found) == (
         "az vm run-command invoke -g rg-shop -n web-03 --command-id RunShellScript --scripts 'systemctl start waagent'"
     )
+
+
+def test_a_systemctl_that_did_not_answer_never_means_that_the_agent_is_not_installed():
+    found = verdict(guest(ServiceFacts(has_systemd=True)), vm=READY)
+    assert found.scenario is not Scenario.AGENT_STOPPED
+
+
+def test_one_test_that_ran_out_of_time_does_not_make_a_ready_guest_blocked():
+    found = verdict(guest(RUNS, Connect.OK, Connect.TIMED_OUT), vm=READY)
+    assert (found.scenario, found.confidence) == (Scenario.UNCERTAIN, Confidence.WEAK)
+    assert Scenario.WIRE_SERVER_BLOCKED in found.candidates
