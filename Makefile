@@ -6,7 +6,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 SOURCES := $(shell find azext_vmagent -type f -not -name '*.pyc') setup.py README.md HISTORY.rst
 export VMAGENT_LAB_EXTENSIONS := $(CURDIR)/build/extensions
 
-.PHONY: venv wheel extension demo test lint test-fast lab-test bench record clean
+.PHONY: venv wheel extension demo test lint test-fast test-az lab-test bench record clean
 
 venv: $(VENV)/ready
 
@@ -41,13 +41,17 @@ lint: $(VENV)/ready
 	$(BIN)/pylint --rcfile=.pylintrc azext_vmagent
 	$(BIN)/flake8 azext_vmagent
 
-test-fast: build/extension
-	$(BIN)/python -m pytest -q -m "not real_guest"
+test-fast: $(VENV)/ready
+	$(BIN)/python -m pytest -q -m "not az and not real_guest"
+
+# the real az against recorded guests
+test-az: build/extension
+	$(BIN)/python -m pytest -q -m az
 
 lab-test: build/extension
 	$(BIN)/python -m lab.test
 
-test: lint test-fast lab-test
+test: lint test-fast test-az lab-test
 
 bench: build/extension
 	$(BIN)/python -m tests.bench

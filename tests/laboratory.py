@@ -1,0 +1,98 @@
+"""Drives a laboratory the way a person does, through ``python -m lab``, with the extension installed from its wheel."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+RECORDINGS = ROOT / "lab" / "recordings"
+EXTENSIONS = ROOT / "build" / "extensions"
+
+
+@dataclass
+class Call:
+    """What one `az` call gave."""
+
+    code: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+    def document(self) -> Any:
+        """The object on stdout; a call that printed none, or anything besides it, fails the test with all it said."""
+        assert self.code == 0, self
+        return json.loads(self.stdout)
+
+
+class Laboratory:
+    """One laboratory in a state folder of its own."""
+
+    def __init__(self, state: Path) -> None:
+        self.environment = {**os.environ, "VMAGENT_LAB_HOME": str(state), "VMAGENT_LAB_EXTENSIONS": str(EXTENSIONS)}
+
+    def lab(self, *arguments: str) -> str:
+        done = self._run(arguments)
+        assert done.code == 0, done
+        return done.stdout
+
+    def az(self, *arguments: str, login: str | None = None) -> Call:
+        return self._run(["az", *(["--login", login] if login else []), *arguments])
+
+    def diagnose(self, name: str, *arguments: str) -> dict[str, Any]:
+        """The document of one VM; a traceback anywhere fails the test."""
+        call = self.az("vm", "agent-diagnose", "-g", "lab", "-n", name, "-o", "json", *arguments)
+        assert "Traceback" not in call.stderr, call.stderr
+        document: dict[str, Any] = call.document()
+        return document
+
+    def status(self, name: str = "vm1") -> dict[str, Any]:
+        seen = json.loads(self.lab("status", "--json"))
+        found: dict[str, Any] = next(vm for vm in seen["vms"] if vm["name"] == name)
+        return found
+
+    def wait_for_agent(self, wanted: str, seconds: float = 180) -> None:
+        """Until the stand-in computes that status from what the agent uploads."""
+        end = time.monotonic() + seconds
+        while self.status()["agent"] != wanted:
+            assert time.monotonic() < end, f"the agent did not become {wanted}: {self.status()}"
+            time.sleep(0.5)
+
+    def requests(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.lab("journal").splitlines()]
+
+    def _run(self, arguments: Any) -> Call:
+        started = time.monotonic()
+        done = subprocess.run(
+            [sys.executable, "-m", "lab", *arguments],
+            cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        return Call(done.returncode, done.stdout, done.stderr, time.monotonic() - started)
+
+
+def run_commands(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The requests that would have run something in the guest."""
+    return [r for r in requests if r["method"] in ("POST", "PUT") and "/runcommand" in r["path"].lower()]
+
+
+def arm_calls(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The calls to ARM itself, without tokens and blobs."""
+    return [r for r in requests if r["path"].startswith("/subscriptions/")]
+
+
+def scenario(document: dict[str, Any]) -> str:
+    found: str = document["verdict"]["scenario"]
+    return found
+
+
+def said(document: dict[str, Any]) -> str:
+    """All that the verdict's evidence says, for looking for a phrase."""
+    verdict = document["verdict"]
+    lines = verdict["because"] + verdict["ruledOut"] + verdict["notChecked"]
+    return "\n".join(f"{line['what']} {line['excerpt'] or ''}" for line in lines)
