@@ -19,12 +19,13 @@ def resolve(cli_ctx: AzCli, group: str | None, name: str | None, ids: list[str] 
     from azure.cli.core.azclierror import MutuallyExclusiveArgumentError, RequiredArgumentMissingError
     from azure.cli.core.commands.client_factory import get_subscription_id
 
-    if ids:
+    listed = " ".join(ids or ()).split()
+    if listed:
         if name:
             raise MutuallyExclusiveArgumentError(
                 "--ids and --name name the virtual machine twice.", "Give either --ids, or --resource-group and --name."
             )
-        return [_parse(text) for text in " ".join(ids).split()]
+        return [_parse(text) for text in listed]
     if not (group and name):
         raise RequiredArgumentMissingError(
             "Which virtual machine? The arguments --resource-group/-g and --name/-n, or --ids, are required.",
@@ -47,18 +48,20 @@ def _parse(text: str) -> Target:
     return Target(parts["subscription"], parts["resource_group"], parts["name"])
 
 
-def wish(
-    run_command: str, user: str | None, host: str | None, port: int | None, key: str | None, timeout: int
-) -> Wish:
+def wish(run_command: str, user: str | None, host: str | None, port: int | None, key: str | None, timeout: int) -> Wish:
     """The channels as the user wants them. Raises InvalidArgumentValueError, RequiredArgumentMissingError."""
     from azure.cli.core.azclierror import InvalidArgumentValueError, RequiredArgumentMissingError
 
     if timeout < MINIMUM_SECONDS:
-        raise InvalidArgumentValueError(f"--timeout {timeout} is too short.", f"Give {MINIMUM_SECONDS} seconds or more.")
+        raise InvalidArgumentValueError(
+            f"--timeout {timeout} is too short.", f"Give {MINIMUM_SECONDS} seconds or more."
+        )
     if port is not None and not 0 < port < 65536:
         raise InvalidArgumentValueError(f"--ssh-port {port} is not a port.", "Give a number from 1 to 65535.")
     for option, value in (("--ssh-user", user), ("--ssh-host", host)):
-        if value is not None and (not value or value.startswith("-") or any(c.isspace() or not c.isprintable() for c in value)):
+        if value is not None and (
+            not value or value.startswith("-") or any(c.isspace() or not c.isprintable() for c in value)
+        ):
             raise InvalidArgumentValueError(f"{option} '{value[:60]}' cannot be right.", "Give a plain name.")
     if key is not None and not Path(key).expanduser().is_file():
         raise InvalidArgumentValueError(f"--ssh-key: there is no file {key}.", "Give the path of a private key file.")

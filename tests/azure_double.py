@@ -89,18 +89,22 @@ def hangs(_: Deadline) -> Any:
     threading.Event().wait()
 
 
+_WELL, _HEALTHY, _OPEN = answers(WELL), answers(vm()), answers(nic())
+_LOG, _AVAILABLE = answers(LOGIN_PROMPT), answers({"properties": {"availabilityState": "Available"}})
+
+
 @dataclass
 class AzureDouble:
     """Implements ``flow.Azure``. The default is a healthy VM whose SSH server greets and whose guest answers well."""
 
-    machine: Doing = answers(vm())
-    serial: Doing = answers(LOGIN_PROMPT)
+    machine: Doing = _HEALTHY
+    serial: Doing = _LOG
     counted: Callable[[datetime], Any] = metrics
-    health: Doing = answers({"properties": {"availabilityState": "Available"}})
-    interface: Doing = answers(nic())
+    health: Doing = _AVAILABLE
+    interface: Doing = _OPEN
     port: PortOutcome = PortOutcome.GREETING
-    through_agent: Doing = answers(WELL)
-    through_ssh: Doing = answers(WELL)
+    through_agent: Doing = _WELL
+    through_ssh: Doing = _WELL
     cloud_shell: bool = False
     asked: list[str] = field(default_factory=list)
 

@@ -29,11 +29,11 @@ from azext_vmagent.model import Answer, Confidence, Scenario, State, Target
 from tests.azure_double import STOPPED, AzureDouble, answers, hangs, http_error, metrics, nic, raises, vm
 
 TARGET = Target("00000000-0000-0000-0000-000000000000", "rg-shop", "web-03")
-OPS = Wish(ssh_user="ops")
+AUTO, OPS = Wish(), Wish(ssh_user="ops")
 NOT_READY = answers(vm("Not Ready"))
 
 
-def run(double: AzureDouble, wish: Wish = Wish(), timeout: float = 4.0) -> Diagnosis:
+def run(double: AzureDouble, wish: Wish = AUTO, timeout: float = 4.0) -> Diagnosis:
     return diagnose(double, TARGET, wish, timeout)
 
 
@@ -50,7 +50,7 @@ def test_a_healthy_vm_is_looked_into_once_and_is_certainly_healthy():
     )
 
 
-# -- a source that fails -------------------------------------------------------------------------------------------------
+# -- a source that fails -----------------------------------------------------------------------------------------------
 
 NO_RIGHT = http_error(
     403, "AuthorizationFailed", "The client 'x' may not perform action 'Microsoft.Insights/metrics/read' over scope"
@@ -115,7 +115,7 @@ def test_what_a_shell_says_instead_of_the_probe_is_not_the_guests_word(text):
     assert found.facts.guest is None
 
 
-# -- the VM itself ----------------------------------------------------------------------------------------------------------
+# -- the VM itself -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
@@ -152,7 +152,7 @@ def test_a_vm_that_is_off_is_not_knocked_at():
     assert ended(found, PORT).detail == "the VM is deallocated"
 
 
-# -- the budget ---------------------------------------------------------------------------------------------------------------
+# -- the budget --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("slow", ["serial", "health", "interface", "counted", "machine"])
@@ -190,7 +190,7 @@ def test_the_channels_own_words_on_its_time_out_are_heard():
     assert ended(found, RUN_COMMAND).detail == "accepted by Azure; it stays in the VM's queue"
 
 
-# -- which channel --------------------------------------------------------------------------------------------------------------
+# -- which channel -----------------------------------------------------------------------------------------------------
 
 
 def test_a_silent_agent_is_sent_no_run_command():
@@ -269,7 +269,7 @@ def test_an_address_of_the_users_own_is_the_one_knocked_at():
     assert "port 10.0.0.4:2222" in double.asked
 
 
-# -- one more minute ----------------------------------------------------------------------------------------------------------
+# -- one more minute ---------------------------------------------------------------------------------------------------
 
 
 class FastClock:

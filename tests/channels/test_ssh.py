@@ -40,7 +40,7 @@ def failure(**how) -> SourceFailed:
     return caught.value
 
 
-# -- arguments ----------------------------------------------------------------------------------------------------------
+# -- arguments ---------------------------------------------------------------------------------------------------------
 
 
 def test_user_and_host_are_data_behind_their_options():
@@ -66,7 +66,7 @@ def test_connecting_never_takes_longer_than_the_budget():
     assert "ConnectTimeout=1" in ssh_command(OPS, "ssh", Deadline.after(0))
 
 
-# -- an answer ----------------------------------------------------------------------------------------------------------
+# -- an answer ---------------------------------------------------------------------------------------------------------
 
 
 def test_the_script_runs_as_it_came_and_its_output_comes_back(client):
@@ -103,7 +103,7 @@ def test_no_client_is_a_reason_and_no_failure(tmp_path, monkeypatch):
         run()
 
 
-# -- failures -------------------------------------------------------------------------------------------------------------
+# -- failures ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_a_group_without_any_rule_is_shut():
     assert inbound({}, 22) == (False, "no security rule lets tcp/22 in")
 
 
-# -- the NIC ------------------------------------------------------------------------------------------------------------
+# -- the NIC -----------------------------------------------------------------------------------------------------------
 
 
 OPEN_GROUP = {"properties": {"securityRules": [rule(300, "Allow")]}}

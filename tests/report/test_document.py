@@ -66,8 +66,8 @@ STOPPED_AND_BLOCKED = STOPPED.replace(
 )
 
 
-def found(double: AzureDouble, wish: Wish = Wish(ssh_user="ops")) -> dict[str, Any]:
-    return document(diagnose(double, TARGET, wish, 4.0))
+def found(double: AzureDouble) -> dict[str, Any]:
+    return document(diagnose(double, TARGET, Wish(ssh_user="ops"), 4.0))
 
 
 def rich() -> dict[str, Any]:
@@ -145,7 +145,7 @@ def test_a_vm_that_could_not_be_asked_is_a_row_with_its_error():
     assert (told["vm"]["name"], told["verdict"]) == ("web-03", None)
 
 
-# -- hostile text, from the raw answers on ----------------------------------------------------------------------------------
+# -- hostile text, from the raw answers on -----------------------------------------------------------------------------
 
 SECRETS = ("hunter2", "c2lnbmF0dXJl", "eyJhbGciOiJI.eyJzdWIiOiIx.c2ln")
 NASTY = (

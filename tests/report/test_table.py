@@ -77,7 +77,7 @@ def test_every_scenario_fits_its_column():
     assert all(rows(told(scenario=s.value, number=s.number))[0]["Scenario"].endswith(s.value) for s in Scenario)
 
 
-# -- exit codes -----------------------------------------------------------------------------------------------------------
+# -- exit codes --------------------------------------------------------------------------------------------------------
 
 
 def test_every_scenario_has_a_code_of_its_own():

@@ -54,7 +54,7 @@ def commands(found: Verdict) -> list[str]:
     return [step.command or "" for step in found.next_steps]
 
 
-# -- the VM is off ------------------------------------------------------------------------------------------------------
+# -- the VM is off -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("power", ["deallocated", "stopped"])
@@ -72,7 +72,7 @@ def test_an_unknown_power_state_is_not_off():
     assert verdict(vm=replace(NOT_READY, power="")).scenario is not Scenario.VM_NOT_RUNNING
 
 
-# -- scenario 4: did not boot -------------------------------------------------------------------------------------------
+# -- scenario 4: did not boot ------------------------------------------------------------------------------------------
 
 
 def test_emergency_mode_with_a_silent_agent_is_scenario_4_and_quotes_mount_and_emergency_line():
@@ -113,7 +113,7 @@ def test_a_vm_whose_model_is_unknown_is_not_redeployed():
     assert commands(found) == ["az vm restart -g rg-shop -n web-03"]
 
 
-# -- no agent by design, just created, the platform ----------------------------------------------------------------------
+# -- no agent by design, just created, the platform --------------------------------------------------------------------
 
 
 def test_a_vm_made_without_an_agent_is_no_fault():
@@ -185,7 +185,7 @@ def test_a_boot_line_does_not_outweigh_a_server_that_greets():
     assert "booting" not in verdict(vm=NOT_READY, serial=BOOTING, port=GREETS).summary
 
 
-# -- Ready, and nobody looked inside --------------------------------------------------------------------------------------
+# -- Ready, and nobody looked inside -----------------------------------------------------------------------------------
 
 
 def test_ready_from_outside_is_healthy_but_weak_and_says_why():
@@ -224,7 +224,7 @@ def test_a_run_command_one_may_not_send_says_nothing_about_the_agent():
         {"serial": NO_NETWORK, "port": GREETS},
         {"metrics": metrics(FELL), "port": GREETS},
     ],
-    ids=lambda known: " ".join(known),
+    ids=" ".join,
 )
 def test_ready_is_not_healthy_while_something_speaks_against_it(against):
     found = verdict(vm=READY, **against)
@@ -237,7 +237,7 @@ def test_a_time_out_on_a_way_that_may_be_shut_does_not_contradict_ready(network)
     assert verdict(vm=READY, port=TIMES_OUT, network=network).scenario is Scenario.HEALTHY
 
 
-# -- scenarios 3 and 4 of a guest that had booted ---------------------------------------------------------------------------
+# -- scenarios 3 and 4 of a guest that had booted ----------------------------------------------------------------------
 
 
 def test_traffic_gone_port_dead_and_processor_at_work_is_scenario_3():
@@ -329,7 +329,7 @@ def test_a_refused_port_is_a_live_network_stack():
     assert (found.scenario, found.candidates) == (Scenario.UNCERTAIN, (*ONE_OR_TWO, Scenario.OS_NOT_RUNNING))
 
 
-# -- alive, or too little seen ------------------------------------------------------------------------------------------------
+# -- alive, or too little seen -----------------------------------------------------------------------------------------
 
 
 def test_a_greeting_and_a_silent_agent_is_1_or_2_and_ssh_would_settle_it():
@@ -376,7 +376,7 @@ def test_a_denied_source_names_the_right_it_takes():
     assert "retrieveBootDiagnosticsData/action" in found.not_checked[0].what
 
 
-# -- one more minute ------------------------------------------------------------------------------------------------------------
+# -- one more minute ---------------------------------------------------------------------------------------------------
 
 
 def one_more(**known: object) -> bool:

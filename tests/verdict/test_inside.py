@@ -47,7 +47,7 @@ def first_command(found: Verdict) -> str:
     return found.next_steps[0].command or ""
 
 
-# -- scenario 1 ---------------------------------------------------------------------------------------------------------
+# -- scenario 1 --------------------------------------------------------------------------------------------------------
 
 
 def test_a_stopped_service_is_scenario_1_and_is_started_through_the_same_door():
@@ -113,7 +113,7 @@ def test_a_stopped_agent_that_was_never_wanted_is_no_fault():
     assert found.scenario is Scenario.NO_AGENT_EXPECTED
 
 
-# -- scenario 2 ---------------------------------------------------------------------------------------------------------
+# -- scenario 2 --------------------------------------------------------------------------------------------------------
 
 
 def test_a_rule_that_blocks_is_scenario_2_with_the_rule_verbatim_and_its_undo():
@@ -191,7 +191,7 @@ def test_a_rule_seen_without_a_test_is_likely_scenario_2():
     assert (found.scenario, found.confidence) == (Scenario.WIRE_SERVER_BLOCKED, Confidence.LIKELY)
 
 
-# -- scenario 3, seen from inside -------------------------------------------------------------------------------------------
+# -- scenario 3, seen from inside --------------------------------------------------------------------------------------
 
 
 DOWN = Interface("eth0", False, "DOWN")
@@ -209,7 +209,7 @@ def test_an_unused_interface_that_is_down_is_not_scenario_3():
     assert found.scenario is Scenario.PLATFORM
 
 
-# -- in order, late, degraded -------------------------------------------------------------------------------------------------
+# -- in order, late, degraded ------------------------------------------------------------------------------------------
 
 
 def test_all_in_order_and_ready_is_certainly_healthy():
@@ -237,7 +237,7 @@ def test_an_agent_that_missed_two_heartbeats_does_nothing(minutes, scenario):
     assert verdict(guest(log=log)).scenario is scenario
 
 
-# -- half an answer ---------------------------------------------------------------------------------------------------------
+# -- half an answer ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("vm", [READY, NOT_READY])
