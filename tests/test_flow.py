@@ -33,6 +33,11 @@ AUTO, OPS = Wish(), Wish(ssh_user="ops")
 NOT_READY = answers(vm("Not Ready"))
 
 
+@pytest.fixture(autouse=True)
+def _short_waits_are_waits(monkeypatch):
+    monkeypatch.setattr(flow, "LEAST_INSIDE_SECONDS", 0.3)
+
+
 def run(double: AzureDouble, wish: Wish = AUTO, timeout: float = 4.0) -> Diagnosis:
     return diagnose(double, TARGET, wish, timeout)
 
@@ -158,15 +163,15 @@ def test_a_vm_that_is_off_is_not_knocked_at():
 @pytest.mark.parametrize("slow", ["serial", "health", "interface", "counted", "machine"])
 def test_a_source_that_never_answers_costs_the_budget_and_no_more(slow):
     started = time.monotonic()
-    found = run(AzureDouble(**{"machine": NOT_READY} | {slow: hangs}), timeout=0.9)
-    assert time.monotonic() - started < 2.0
+    found = run(AzureDouble(**{"machine": NOT_READY} | {slow: hangs}), timeout=0.7)
+    assert time.monotonic() - started < 2.5
     assert found.verdict.scenario is Scenario.UNCERTAIN
     assert any("no answer within" in reason.what for reason in found.verdict.not_checked)
 
 
 def test_no_run_command_is_sent_when_nobody_has_time_to_wait_for_it():
     double = AzureDouble(health=hangs)
-    found = run(double, timeout=0.9)
+    found = run(double, timeout=0.7)
     assert "run command" not in double.asked
     assert "no time left" in ended(found, RUN_COMMAND).detail
     assert found.verdict.confidence is Confidence.WEAK
@@ -174,8 +179,8 @@ def test_no_run_command_is_sent_when_nobody_has_time_to_wait_for_it():
 
 def test_a_run_command_that_hangs_ends_with_the_budget_and_is_said():
     started = time.monotonic()
-    found = run(AzureDouble(through_agent=hangs), timeout=1.8)
-    assert time.monotonic() - started < 3.0
+    found = run(AzureDouble(through_agent=hangs), timeout=1.5)
+    assert time.monotonic() - started < 3.5
     assert ended(found, RUN_COMMAND).state is State.TIMED_OUT
     assert "stays in the VM's queue" in ended(found, RUN_COMMAND).detail
     assert found.verdict.scenario is Scenario.UNCERTAIN
@@ -186,7 +191,7 @@ def test_the_channels_own_words_on_its_time_out_are_heard():
         time.sleep(deadline.remaining())
         raise SourceFailed(State.TIMED_OUT, "accepted by Azure; it stays in the VM's queue")
 
-    found = run(AzureDouble(through_agent=own_words), timeout=1.8)
+    found = run(AzureDouble(through_agent=own_words), timeout=1.5)
     assert ended(found, RUN_COMMAND).detail == "accepted by Azure; it stays in the VM's queue"
 
 
