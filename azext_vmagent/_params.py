@@ -25,14 +25,14 @@ def load_arguments(loader, _):
         context.argument(
             "timeout",
             type=int,
-            help="Seconds that the whole command may take. It always ends in a verdict, which then says what was not seen.",
+            help="Seconds that the whole command may take. It always ends in a verdict, which says what was not seen.",
         )
         context.argument(
             "run_command",
             arg_type=get_enum_type(["auto", "always", "never"]),
-            help="When to look inside the guest through Run Command. auto: only when the agent reports Ready and nothing "
-            "contradicts it. always: even then; an agent that is silent never answers, and the request stays in the "
-            "VM's queue for 20-90 minutes. never: not at all.",
+            help="When to look inside the guest through Run Command. auto: only when the agent reports Ready and "
+            "nothing contradicts it. always: even then; an agent that is silent never answers, and the request stays "
+            "in the VM's queue for 20-90 minutes. never: not at all.",
         )
         context.argument(
             "exit_code",

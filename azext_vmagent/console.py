@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from azext_vmagent.flow import Diagnosis
 from azext_vmagent.model import Answer
@@ -64,10 +64,10 @@ class Console:
 
         self.cli_ctx.register_event(EVENT_CLI_SUCCESSFUL_EXECUTE, leave)
 
-    def _style(self, stream: IO[str]) -> Style:
+    def _style(self, stream: TextIO) -> Style:
         return Style(stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb")
 
-    def _write(self, stream: IO[str], lines: list[str]) -> None:
+    def _write(self, stream: TextIO, lines: list[str]) -> None:
         text = "\n".join(lines) + "\n"
         encoding = stream.encoding or "utf-8"
         with self._lock:

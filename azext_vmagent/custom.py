@@ -38,5 +38,3 @@ def diagnose_vm_agent(
     if exit_code:
         console.exit_with(result)
     return None if console.report_is_the_output else result
-
-

@@ -32,7 +32,9 @@ def diagnose_one(cli_ctx: AzCli, target: Target, wish: Wish, timeout: float, con
     return document(found)
 
 
-def diagnose_all(cli_ctx: AzCli, targets: list[Target], wish: Wish, timeout: float, console: Console) -> list[dict[str, Any]]:
+def diagnose_all(
+    cli_ctx: AzCli, targets: list[Target], wish: Wish, timeout: float, console: Console
+) -> list[dict[str, Any]]:
     """The documents of several VMs in the order given; one that cannot be asked is a row with its error."""
     clients = {subscription: live_azure(cli_ctx, subscription) for subscription in {t.subscription for t in targets}}
     waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -71,7 +73,7 @@ def _code(failed: SourceFailed) -> str:
     return "NotFound" if failed.status == 404 else "Forbidden" if failed.state is State.DENIED else "Failed"
 
 
-def _az_error(failed: SourceFailed, target: Target) -> Exception:
+def _az_error(failed: SourceFailed, target: Target) -> Any:
     from azure.cli.core.azclierror import AuthenticationError, ForbiddenError, ResourceNotFoundError
 
     if failed.status == 404:

@@ -45,8 +45,8 @@ OUTSIDE_SECONDS = 25.0
 #: the end of the budget is kept for the verdict itself
 RESERVE_SECONDS = 0.5
 MINUTE = timedelta(minutes=1)
-#: the minute after the newest one was over and not yet there when we asked: metrics lag by more than that, how much more
-#: is not known
+#: the minute after the newest one was over and not yet there when we asked: metrics lag by more than that, by how
+#: much more is not known
 LAG_MARGIN = timedelta(seconds=20)
 SSH_PORT, RDP_PORT = 22, 3389
 #: with less time than this nobody is asked inside: a run command could only be left behind
@@ -130,9 +130,7 @@ def diagnose(
     return Diagnosis(facts, verdict, tuple(evidence.answers.values()), time.monotonic() - started, wish)
 
 
-def _outside(
-    azure: Azure, target: Target, wish: Wish, deadline: Deadline, watch: Watch, clock: Clock
-) -> Evidence:
+def _outside(azure: Azure, target: Target, wish: Wish, deadline: Deadline, watch: Watch, clock: Clock) -> Evidence:
     """All that needs no guest, at once; the port waits for the address that the VM's own answer leads to."""
     now = clock.now()
     budget = deadline.at_most(OUTSIDE_SECONDS)

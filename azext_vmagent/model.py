@@ -1,8 +1,8 @@
 """The types that cross a stage boundary.
 
-``Target -> Evidence -> Fact -> Verdict -> Report``. Every stage takes the frozen values of the one before it, so a saved
-answer replays to the same verdict. Standard library only: the pure stages import this module and nothing that does I/O.
-Times are timezone-aware UTC; durations are seconds.
+``Target -> Evidence -> Fact -> Verdict -> Report``. Every stage takes the frozen values of the one before it, so a
+saved answer replays to the same verdict. Standard library only: the pure stages import this module and nothing that
+does I/O. Times are timezone-aware UTC; durations are seconds.
 """
 
 from __future__ import annotations

@@ -37,7 +37,8 @@ def main() -> int:
         with _laboratory(environment):
             wrong = sum(_tell(environment, *story) for story in STORIES)
             _together(environment)
-        print(f"\n{len(STORIES) - wrong} of {len(STORIES)} verdicts as expected, {time.monotonic() - started:.0f} s in all")
+        right, seconds = len(STORIES) - wrong, time.monotonic() - started
+        print(f"\n{right} of {len(STORIES)} verdicts as expected, {seconds:.0f} s in all")
     return wrong
 
 

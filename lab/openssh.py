@@ -1,7 +1,7 @@
 """The OpenSSH client as a user of the laboratory has it set up: the guests' keys and known hosts.
 
-OpenSSH takes its folder from the password database and not from ``$HOME``, and the user's own must not be touched; so an
-``ssh`` that names a configuration of ours comes first on the path of whoever works in the laboratory.
+OpenSSH takes its folder from the password database and not from ``$HOME``, and the user's own must not be touched; so
+an ``ssh`` that names a configuration of ours comes first on the path of whoever works in the laboratory.
 """
 
 from __future__ import annotations

@@ -26,7 +26,9 @@ def main() -> int:
     """Run them, or say why not."""
     reason = missing()
     if reason is None:
-        return subprocess.run([sys.executable, "-m", "pytest", "-q", "-m", "real_guest", "--durations=15"], check=False).returncode
+        return subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-m", "real_guest", "--durations=15"], check=False
+        ).returncode
     print(f"\n{'!' * 100}\nTHE TESTS ON THE REAL GUEST WERE SKIPPED: {reason}\n{'!' * 100}\n", file=sys.stderr)
     return 1 if os.environ.get("CI") else 0
 

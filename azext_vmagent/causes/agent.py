@@ -31,7 +31,8 @@ def service_cause(guest: GuestFacts) -> Cause | None:
     if service.running is not False:
         return None
     if service.result == "start-limit-hit" or service.active_state == "failed" or service.sub_state == "auto-restart":
-        detail = f"systemd: {service.active_state} ({service.result or service.sub_state}), exit status {service.exit_status}"
+        why = service.result or service.sub_state
+        detail = f"systemd: {service.active_state} ({why}), exit status {service.exit_status}"
         return Cause("L05", "agent-crashes", "The agent's service fails to start", detail, unit)
     if service.condition_met is False:
         return Cause(

@@ -7,7 +7,10 @@ from azext_vmagent.facts.reading import Facts
 from azext_vmagent.facts.serial_log import SerialLogFacts
 from azext_vmagent.model import Cause, NextStep
 
-FSTAB_LINK = "https://learn.microsoft.com/troubleshoot/azure/virtual-machines/linux/linux-virtual-machine-cannot-start-fstab-errors"
+FSTAB_LINK = (
+    "https://learn.microsoft.com/troubleshoot/azure/virtual-machines/linux/"
+    "linux-virtual-machine-cannot-start-fstab-errors"
+)
 ALAR_LINK = "https://learn.microsoft.com/troubleshoot/azure/virtual-machines/linux/repair-linux-vm-using-alar"
 CONSOLE_LINK = "https://learn.microsoft.com/troubleshoot/azure/virtual-machines/linux/serial-console-linux"
 
@@ -80,12 +83,12 @@ def boot_remedies(cause: Cause | None, facts: Facts) -> tuple[NextStep, ...]:
     fstab = cause is not None and cause.code == "B01"
     action = "repair the boot on the serial console"
     if fstab:
-        action = "on the serial console: log in as root, put # before the line in /etc/fstab (or add nofail), then: systemctl reboot"
+        action = "on the serial console: log in as root, comment out the line in /etc/fstab, then: systemctl reboot"
     steps = [
         NextStep(
             action,
             f"az serial-console connect {vm_arguments(facts)}",
-            effect="works without agent and network; needs root's password, where root is locked use the offline way below",
+            effect="works without agent and network; needs root's password (root locked: the offline way below)",
             risk="none known",
             downtime="one reboot",
             link=FSTAB_LINK if fstab else CONSOLE_LINK,
@@ -93,7 +96,7 @@ def boot_remedies(cause: Cause | None, facts: Facts) -> tuple[NextStep, ...]:
         NextStep(
             "repair offline, 1 of 3: a repair VM with a copy of the OS disk"
             + (
-                " (then: az vm repair run --run-id linux-alar2 --parameters fstab --run-on-repair; az vm repair restore)"
+                " (2: az vm repair run --run-id linux-alar2 --parameters fstab --run-on-repair; 3: restore)"
                 if fstab
                 else ""
             ),

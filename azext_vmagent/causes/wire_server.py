@@ -21,6 +21,11 @@ _BY_TOOL = {
     "agent": ("N04", "agent-rules-half-applied", "The agent's own rules are half applied and stop root as well"),
     "ip-route": ("N08", "route-blocks", "A route keeps the guest from the Wire Server"),
 }
+_KEPT = {
+    True: "the permanent rule is removed as well",
+    False: "runtime rule only, nothing permanent to remove",
+    None: "whether it comes back after a reboot is not known",
+}
 _IPTABLES = ("N02", "iptables-rule", "An iptables rule drops the Wire Server")
 
 
@@ -48,9 +53,7 @@ def remedies(facts: Facts, wish: Wish) -> tuple[NextStep, ...]:
     steps = []
     for rule in guest.rules.blocks:
         if rule.undo:
-            kept = {True: "permanent", False: "runtime only, nothing permanent to remove"}.get(
-                rule.stays, "whether it is permanent is not known"
-            )  # type: ignore[arg-type]
+            kept = _KEPT[rule.stays]
             steps.append(
                 NextStep(
                     "remove the rule in the guest",

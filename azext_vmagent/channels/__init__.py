@@ -1,0 +1,1 @@
+"""Ways into the guest, and which one to use."""

@@ -1,7 +1,7 @@
 """Run Command (action): travels through the agent, so only an agent that reports Ready can answer.
 
-Azure accepts it for a silent agent as well, and then it hangs for 20-90 minutes and cannot be cancelled. Our own wait is
-bounded; what we leave behind is said.
+Azure accepts it for a silent agent as well, and then it hangs for 20-90 minutes and cannot be cancelled. Our own wait
+is bounded; what we leave behind is said.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ def _poll(arm: ArmClient, url: str, budget: Deadline) -> dict[str, Any]:
 
 def _outcome(status: dict[str, Any]) -> Said:
     if status.get("status") != "Succeeded":
-        error = status.get("error") if isinstance(status.get("error"), dict) else {}
+        said = status.get("error")
+        error: dict[str, Any] = said if isinstance(said, dict) else {}
         raise SourceFailed(
             State.FAILED, one_line(f"{error.get('code', status.get('status'))}: {error.get('message', '')}")
         )

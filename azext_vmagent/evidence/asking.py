@@ -93,7 +93,7 @@ def ask(source: str, call: Callable[[], Said]) -> Answer:
 
 
 def ask_all(sources: Mapping[str, Callable[[], Said]], deadline: Deadline) -> Iterator[Answer]:
-    """Ask all at once; answers come as they arrive, and at the deadline one TIMED_OUT for each that is still missing."""
+    """Ask all at once; answers come as they arrive, and at the deadline a TIMED_OUT for each that is still missing."""
     answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
     started = time.monotonic()
     for name, call in sources.items():

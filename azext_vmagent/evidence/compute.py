@@ -44,7 +44,7 @@ class Compute:
         ).virtual_machines
 
     def virtual_machine(self, target: Target, deadline: Deadline) -> dict[str, Any]:
-        """The VM's model with its instance view. Raises azure.core errors (ResourceNotFoundError when there is none)."""
+        """The VM's model with its instance view. Raises azure.core errors, ResourceNotFoundError among them."""
         return json_object(
             self._machines.get(
                 target.resource_group, target.name, expand="instanceView", cls=_as_received, **waits(deadline)

@@ -59,8 +59,10 @@ def _greeting(data: bytes, rdp: bool) -> tuple[str, PortOutcome]:
 def _connect_outcome(exc: OSError) -> PortOutcome:
     if isinstance(exc, TimeoutError) or exc.errno == errno.ETIMEDOUT:
         return PortOutcome.TIMED_OUT
-    if isinstance(exc, ConnectionRefusedError | ConnectionResetError):
+    if isinstance(exc, ConnectionRefusedError):
         return PortOutcome.REFUSED
+    if isinstance(exc, ConnectionResetError):  # a reset may overtake the end of connect()
+        return PortOutcome.CLOSED
     if isinstance(exc, socket.gaierror):
         return PortOutcome.UNRESOLVED
     return PortOutcome.NO_ROUTE

@@ -31,7 +31,7 @@ def _download(uri: str, deadline: Deadline) -> bytes:
         if response.status_code in (401, 403):
             raise SourceFailed(
                 State.DENIED,
-                f"the boot diagnostics storage refused the read ({response.status_code}): its firewall, or an expired link",
+                f"the boot diagnostics storage refused the read ({response.status_code}): its firewall, or an old link",
                 status=response.status_code,
             )
         if response.status_code != 200:

@@ -276,7 +276,7 @@ def _name(found: _Found, listings: Listings) -> BlockingRule:
     if tool == "firewalld-policy":
         return _firewalld_policy(plain, found, listings)
     if tool == "ufw":
-        return _ufw(plain, found, listings)
+        return _ufw(plain, listings)
     return replace(plain, undo=_kernel_undo(found, listings))
 
 
@@ -387,7 +387,7 @@ def _rich_rules(xml: str) -> list[str]:
     ]
 
 
-def _ufw(plain: BlockingRule, found: _Found, listings: Listings) -> BlockingRule:
+def _ufw(plain: BlockingRule, listings: Listings) -> BlockingRule:
     """The ``ufw delete …`` for the tuple behind the rule.
 
     Sample tuple: ``deny any any 168.63.129.16 any 0.0.0.0/0 out`` (action, protocol, port, to, port, from, direction).

@@ -76,7 +76,7 @@ SYSTEMD = r"(?:^|\] )systemd\[1\]: "
 DRACUT = r"(?:^|\] )(?:dracut(?:-[a-z-]+)?(?:\[\d+\])?:? )?"
 
 
-def signature(  # noqa: PLR0917 - a row of a table
+def signature(
     kind: Kind,
     needle: str,
     pattern: str,

@@ -2,7 +2,7 @@
 # What is wrong between this guest's Azure agent and the Wire Server, in at most 4,096 bytes of text.
 #
 # Reads only: changes nothing, loads no kernel module, leaves nothing behind. Wants root (directly or by sudo -n sh), no
-# parameters. Every check runs at once in the background and is given up after 6 s; what it had printed by then counts.
+# parameters. Every check runs at once in the background and is given up after 5.5 s; what it had printed by then counts.
 # POSIX sh (dash, busybox ash, bash) with awk, sed and tr; each other tool may be missing. One fact a line, `key value`,
 # between `vmagent-probe 1` and `end SECONDS BYTES_LEFT_OUT`; `cut SECTION BYTES` where a section was shortened.
 # Guest text is data: stripped to printable ASCII and always behind a key.
@@ -546,7 +546,7 @@ main() {
         running=''
         for job in $jobs; do [ -e "$dir/${job%:*}.done" ] || running="$running $job"; done
         uptime
-        if [ -z "$running" ] || [ $((now - started)) -ge 600 ]; then break; fi
+        if [ -z "$running" ] || [ $((now - started)) -ge 550 ]; then break; fi
         sleep 0.1 || sleep 1
     done
     for job in $running; do echo "late ${job%:*}"; done >"$dir/late"

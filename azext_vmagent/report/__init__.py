@@ -1,0 +1,1 @@
+"""A diagnosis as JSON, table, text and exit code. Pure."""

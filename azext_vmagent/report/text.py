@@ -61,10 +61,16 @@ def report(diagnosis: Diagnosis, style: Style) -> list[str]:
     lines = [heading(diagnosis.facts), "", _title(verdict, style)]
     lines += _reasons(verdict.because)
     if verdict.cause and (verdict.scenario.number or verdict.scenario in _CAUSE_TELLS):
-        culprit = f": {safe(verdict.cause.culprit)}" if verdict.cause.culprit and verdict.cause.culprit not in verdict.cause.title else ""
+        culprit = (
+            f": {safe(verdict.cause.culprit)}"
+            if verdict.cause.culprit and verdict.cause.culprit not in verdict.cause.title
+            else ""
+        )
         lines += _entry("cause", f"{verdict.cause.code}  {safe(verdict.cause.title)}{culprit}")
     for other in verdict.other_causes:
-        lines += _entry("also", f"{other.code}  {safe(other.title)}" + (f": {safe(other.culprit)}" if other.culprit else ""))
+        lines += _entry(
+            "also", f"{other.code}  {safe(other.title)}" + (f": {safe(other.culprit)}" if other.culprit else "")
+        )
     if verdict.since:
         when = verdict.since.time
         lines += _entry("since", f"{when:%Y-%m-%d %H:%M} UTC, {age(now - when)} ago ({verdict.since.source})")
@@ -86,10 +92,18 @@ def _title(verdict: Verdict, style: Style) -> str:
         title = f"Scenario {number}: {safe(verdict.summary)}"
     elif verdict.scenario is Scenario.UNCERTAIN:
         names = [f"{c.number} ({c.value})" if c.number else c.value for c in verdict.candidates]
-        title = f"Uncertain: {_either(names)}. {safe(verdict.summary)}" if names else f"Uncertain. {safe(verdict.summary)}"
+        title = (
+            f"Uncertain: {_either(names)}. {safe(verdict.summary)}" if names else f"Uncertain. {safe(verdict.summary)}"
+        )
     else:
         title = f"{verdict.scenario.value.replace('-', ' ').capitalize()}: {safe(verdict.summary)}"
-    colour = "green" if verdict.scenario is Scenario.HEALTHY and verdict.confidence is not Confidence.WEAK else "red" if number else "yellow"
+    colour = (
+        "green"
+        if verdict.scenario is Scenario.HEALTHY and verdict.confidence is not Confidence.WEAK
+        else "red"
+        if number
+        else "yellow"
+    )
     first, *rest = textwrap.wrap(title, WIDTH - 10)
     padded = f"{first:<{WIDTH - 10}} {verdict.confidence.value}"
     return "\n".join([style(padded, "bold", colour), *(style(line, "bold", colour) for line in rest)])
@@ -135,18 +149,30 @@ def _steps(steps: Iterable[NextStep], style: Style) -> list[str]:
     lines: list[str] = []
     for index, step in enumerate(steps):
         label = "do now" if index == 0 else "or"
-        notes = " · ".join(n for n in (step.effect, f"downtime: {step.downtime}" if step.downtime else None, f"risk: {step.risk}" if step.risk and step.risk != "none known" else None) if n)
+        notes = " · ".join(
+            n
+            for n in (
+                step.effect,
+                f"downtime: {step.downtime}" if step.downtime else None,
+                f"risk: {step.risk}" if step.risk and step.risk != "none known" else None,
+            )
+            if n
+        )
         if step.command:
             lines.append(f"  {label:<{LABEL - 2}} {style(step.command, 'bold')}")
             lines += _entry("", safe(step.action) + (f" · {notes}" if notes else ""))
         else:
-            lines += _entry(label, safe(step.action) + (f" · {notes}" if notes else "") + (f" · {step.link}" if step.link else ""))
+            lines += _entry(
+                label, safe(step.action) + (f" · {notes}" if notes else "") + (f" · {step.link}" if step.link else "")
+            )
     return lines
 
 
 def _entry(label: str, text: str, indent: int = 0) -> list[str]:
     """A labelled paragraph with a hanging indent; nothing is cut in the middle of a word unless it must."""
     margin = " " * (LABEL + 1 + indent)
-    wrapped = textwrap.wrap(text, WIDTH, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False, break_long_words=False) or [margin]
+    wrapped = textwrap.wrap(
+        text, WIDTH, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False, break_long_words=False
+    ) or [margin]
     first = f"  {label:<{LABEL - 2}} " + " " * indent + wrapped[0].strip()
     return [first.rstrip(), *wrapped[1:]]

@@ -1,0 +1,1 @@
+"""Facts in, one verdict out. Pure."""

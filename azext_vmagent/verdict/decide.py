@@ -1,8 +1,8 @@
 """Facts in, one verdict out. Pure, and the only place where scenarios are told apart.
 
 Read it top to bottom: the first rule that applies answers. What the guest says about itself outweighs what is seen from
-outside; what is seen now outweighs the platform's word, which lags by minutes; a source that gave nothing never counts as
-evidence. A verdict that rests on one piece of evidence is «likely», on two independent ones «certain».
+outside; what is seen now outweighs the platform's word, which lags by minutes; a source that gave nothing never counts
+as evidence. A verdict that rests on one piece of evidence is «likely», on two independent ones «certain».
 """
 
 from __future__ import annotations
@@ -451,7 +451,7 @@ def _settle(facts: Facts, candidates: tuple[Scenario, ...]) -> tuple[NextStep, .
     if Scenario.OS_NOT_RUNNING in candidates or Scenario.NETWORK_DOWN in candidates:
         steps.append(
             NextStep(
-                "attach to the serial console and press Enter once: a fresh login prompt proves that the OS lives (scenario 3), silence that it hangs (4)",
+                "attach to the serial console and press Enter once: a fresh login prompt means 3, silence means 4",
                 f"az serial-console connect {vm_arguments(facts)}",
                 effect="changes nothing",
                 downtime="none",

@@ -11,7 +11,7 @@ from azext_vmagent.channels.choice import Wish
 from azext_vmagent.facts.guest import Connect, GuestFacts
 from azext_vmagent.facts.instance_view import AgentStatus
 from azext_vmagent.facts.reading import Facts
-from azext_vmagent.model import Confidence, NextStep, Reason, Scenario, Verdict
+from azext_vmagent.model import Cause, Confidence, NextStep, Reason, Scenario, Verdict
 from azext_vmagent.verdict import evidence_lines as say
 
 #: an agent that started this recently may not have been noticed by the platform yet
@@ -100,7 +100,9 @@ def _unconfirmed(facts: Facts, because: tuple[Reason, ...], ruled_out: tuple[Rea
         because=because,
         ruled_out=ruled_out,
         next_steps=(
-            NextStep("ask again: a busy guest misses the probe's time limit", diagnose_again(facts), effect="reads only"),
+            NextStep(
+                "ask again: a busy guest misses the probe's time limit", diagnose_again(facts), effect="reads only"
+            ),
         ),
     )
 
@@ -217,7 +219,7 @@ def _in_order(
     beat = guest.log.newest
     wedged = beat is not None and guest.clock is not None and guest.clock - beat > HEARTBEAT_LIMIT
     if wedged and beat is not None and guest.clock is not None:
-        cause = agent.Cause(
+        cause = Cause(
             "L28",
             "agent-wedged",
             "The agent runs but does nothing",

@@ -18,7 +18,16 @@ from tests.laboratory import EXTENSIONS, RECORDINGS, ROOT, Laboratory, arm_calls
 
 pytestmark = pytest.mark.az
 
-VMS = ("healthy", "agent-stopped", "wire-server-firewalld", "nic-down", "fstab-emergency", "deallocated", "no-agent", "just-created")
+VMS = (
+    "healthy",
+    "agent-stopped",
+    "wire-server-firewalld",
+    "nic-down",
+    "fstab-emergency",
+    "deallocated",
+    "no-agent",
+    "just-created",
+)
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +144,9 @@ def test_a_virtual_machine_that_does_not_exist_ends_with_three(lab: Laboratory) 
         (["-g", "lab", "-n", "healthy", "--ssh-user", "me", "--ssh-key", "/nonexistent"], "private key"),
     ],
 )
-def test_arguments_that_make_no_sense_are_refused_with_advice(lab: Laboratory, arguments: list[str], advice: str) -> None:
+def test_arguments_that_make_no_sense_are_refused_with_advice(
+    lab: Laboratory, arguments: list[str], advice: str
+) -> None:
     call = lab.az("vm", "agent-diagnose", *arguments)
     assert call.code in (1, 2)
     assert advice in call.stderr
@@ -159,7 +170,9 @@ def test_three_machines_in_one_call_logged_in_the_cloud_shell_way(lab: Laborator
 
 
 def test_a_script_gets_the_object_and_nothing_else(lab: Laboratory) -> None:
-    call = lab.az("vm", "agent-diagnose", "-g", "lab", "-n", "fstab-emergency", "--query", "verdict.scenario", "-o", "tsv")
+    call = lab.az(
+        "vm", "agent-diagnose", "-g", "lab", "-n", "fstab-emergency", "--query", "verdict.scenario", "-o", "tsv"
+    )
     assert call.stdout == "os-not-running\n"
     assert "Scenario 4" in call.stderr
     quiet = lab.az("vm", "agent-diagnose", "-g", "lab", "-n", "fstab-emergency", "--only-show-errors")
@@ -167,7 +180,9 @@ def test_a_script_gets_the_object_and_nothing_else(lab: Laboratory) -> None:
     assert quiet.stderr == ""
 
 
-@pytest.mark.parametrize(("name", "code"), [("fstab-emergency", 14), ("agent-stopped", 10), ("deallocated", 16), ("gone", 3)])
+@pytest.mark.parametrize(
+    ("name", "code"), [("fstab-emergency", 14), ("agent-stopped", 10), ("deallocated", 16), ("gone", 3)]
+)
 def test_the_exit_code_names_the_verdict_when_asked(lab: Laboratory, name: str, code: int) -> None:
     call = lab.az("vm", "agent-diagnose", "-g", "lab", "-n", name, "--exit-code", "-o", "none")
     assert (call.code, call.stdout) == (code, "")
@@ -202,7 +217,12 @@ def test_guest_text_never_reaches_a_terminal_raw(lab: Laboratory) -> None:
 
 
 def test_nobody_logged_in_is_an_error_with_advice(lab: Laboratory, tmp_path: Any) -> None:
-    environment = {**os.environ, "AZURE_CONFIG_DIR": str(tmp_path), "AZURE_EXTENSION_DIR": str(EXTENSIONS), "PYTHONSAFEPATH": "1"}
+    environment = {
+        **os.environ,
+        "AZURE_CONFIG_DIR": str(tmp_path),
+        "AZURE_EXTENSION_DIR": str(EXTENSIONS),
+        "PYTHONSAFEPATH": "1",
+    }
     command = [sys.executable, "-m", "azure.cli", "vm", "agent-diagnose", "-g", "lab", "-n", "x"]
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
