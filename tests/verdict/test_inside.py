@@ -11,6 +11,7 @@ from azext_vmagent.channels.choice import Wish
 from azext_vmagent.facts.firewall import RuleAnalysis
 from azext_vmagent.facts.guest import AgentProcess, Connect, Interface, LogFacts, LogLine, Route, ServiceFacts
 from azext_vmagent.facts.instance_view import ExtensionFacts
+from azext_vmagent.facts.port import PortOutcome
 from azext_vmagent.facts.reading import RUN_COMMAND, SSH
 from azext_vmagent.model import Confidence, Scenario, State, Verdict
 from azext_vmagent.verdict.decide import decide
@@ -21,6 +22,7 @@ from tests.verdict.build import (
     EMERGENCY,
     NOT_READY,
     OPEN,
+    PROMPT,
     READ_WHOLE,
     READY,
     RUNS,
@@ -29,6 +31,7 @@ from tests.verdict.build import (
     blocked_by,
     facts,
     guest,
+    port,
 )
 
 OPS = Wish(ssh_user="ops")
@@ -238,6 +241,11 @@ def test_an_agent_that_missed_two_heartbeats_does_nothing(minutes, scenario):
 
 
 # -- half an answer ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("more", [{}, {"serial": PROMPT}, {"port": port(PortOutcome.GREETING)}])
+def test_half_an_answer_of_a_ready_vm_is_not_told_as_if_nobody_had_looked(more):
+    assert verdict(guest(ServiceFacts()), vm=READY, **more).scenario is Scenario.UNCERTAIN
 
 
 @pytest.mark.parametrize("vm", [READY, NOT_READY])
