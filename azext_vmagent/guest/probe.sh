@@ -72,13 +72,13 @@ get() {
     case $1 in
         curl)
             have curl || return 3
-            curl -q -sS -v --noproxy '*' -m 4 -o /dev/null "http://$wire:$2$3"
+            curl -q -sS -v --noproxy '*' -m 3 -o /dev/null "http://$wire:$2$3"
             ;;
         wget)
             have wget || return 3
             case $(wget --version 2>&1) in
-                *GNU*) wget --no-config --no-proxy -S -t 1 -T 4 -O /dev/null "http://$wire:$2$3" ;;
-                *) wget -Y off -T 4 -O /dev/null "http://$wire:$2$3" && echo 'HTTP/1.0 200' ;;
+                *GNU*) wget --no-config --no-proxy -S -t 1 -T 3 -O /dev/null "http://$wire:$2$3" ;;
+                *) wget -Y off -T 3 -O /dev/null "http://$wire:$2$3" && echo 'HTTP/1.0 200' ;;
             esac
             ;;
         python)
@@ -86,7 +86,7 @@ get() {
             "$python" -c '
 import socket, sys
 s = socket.socket()
-s.settimeout(4)
+s.settimeout(3)
 s.connect((sys.argv[1], int(sys.argv[2])))
 s.sendall(("GET %s HTTP/1.0\r\nHost: %s\r\n\r\n" % (sys.argv[3], sys.argv[1])).encode())
 print(s.recv(64).decode("latin-1"))' "$wire" "$2" "$3"
@@ -94,14 +94,14 @@ print(s.recv(64).decode("latin-1"))' "$wire" "$2" "$3"
         bash)
             have bash && have timeout || return 3
             # shellcheck disable=SC2016 # the inner bash expands these
-            timeout 4 bash -c 'exec 3<>"/dev/tcp/$0/$1"; printf "GET %s HTTP/1.0\r\nHost: %s\r\n\r\n" "$2" "$0" >&3; head -n 1 <&3' \
+            timeout 3 bash -c 'exec 3<>"/dev/tcp/$0/$1"; printf "GET %s HTTP/1.0\r\nHost: %s\r\n\r\n" "$2" "$0" >&3; head -n 1 <&3' \
                 "$wire" "$2" "$3"
             ;;
         nc)
             have nc || return 3
             verbose=-v
             case $(nc -v -h 2>&1) in *'invalid option'*) verbose='' ;; esac
-            { printf 'GET %s HTTP/1.0\r\nHost: %s\r\n\r\n' "$3" "$wire"; sleep 2; } | nc $verbose -w 4 "$wire" "$2"
+            { printf 'GET %s HTTP/1.0\r\nHost: %s\r\n\r\n' "$3" "$wire"; sleep 2; } | nc $verbose -w 3 "$wire" "$2"
             ;;
     esac
 }
@@ -226,7 +226,11 @@ agent_log() {
 journal() {
     have journalctl || return
     journalctl --no-pager -q -n 80 -o short-iso -u walinuxagent -u waagent | awk '
-        / systemd\[|[A-Za-z]Error: |ERROR|denied|No such file|not found/ { kept[n++ % 6] = substr($0, 1, 180) }
+        / systemd\[|[A-Za-z]Error: |ERROR|denied|No such file|not found/ {
+            message = $0; sub(/^[^ ]+ [^ ]+ /, "", message)
+            if (message != latest) kept[n++ % 6] = substr($0, 1, 180)
+            latest = message
+        }
         END { for (i = (n > 6 ? n - 6 : 0); i < n; i++) print "journal " kept[i % 6] }'
 }
 
@@ -531,7 +535,7 @@ main() {
     uptime
     started=$now
     jobs=''
-    for job in system wire80 wire32526 netfilter firewalld unit service network agent_log disk ufw journal; do
+    for job in wire80 wire32526 system netfilter firewalld unit service network agent_log disk ufw journal; do
         file=$dir/$job
         [ $job != agent_log ] || file=$dir/log
         : >"$file"

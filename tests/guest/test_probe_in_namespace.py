@@ -107,14 +107,14 @@ def test_near_misses_are_no_block(guest: NamespaceGuest, make: str) -> None:
     guest.sh(make)
     facts = guest.probe()
     assert facts.outcome(80) is facts.outcome(32526) is Connect.OK
-    assert facts.rules.blocks == facts.rules.undecided == facts.contradictions == ()
+    assert (facts.rules.blocks, facts.rules.undecided, facts.contradictions) == ((), (), ())
 
 
 def test_healthy_with_the_agents_own_rules(guest: NamespaceGuest) -> None:
     guest.sh(AGENT_RULES)
     facts = guest.probe()
     assert facts.outcome(80) is facts.outcome(32526) is Connect.OK
-    assert facts.rules.blocks == facts.rules.undecided == facts.contradictions == ()
+    assert (facts.rules.blocks, facts.rules.undecided, facts.contradictions) == ((), (), ())
     assert len(facts.rules.own) == 3
     assert facts.route.device == "eth0"
     assert [(i.name, i.admin_up, i.addresses) for i in facts.interfaces] == [("eth0", True, ("10.0.0.4/24",))]
