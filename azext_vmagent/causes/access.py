@@ -23,6 +23,19 @@ def diagnose_again(facts: Facts, *more: str) -> str:
     return az_vm("agent-diagnose", facts, *more)
 
 
+def ssh_login(facts: Facts, wish: Wish) -> str | None:
+    """``ssh -l ops 20.1.2.3`` as the user asked for it, or None without a user or an address."""
+    address = wish.ssh_host or (facts.network.public_address if facts.network else None)
+    if not wish.ssh_user or not address:
+        return None
+    parts = ["ssh", "-l", wish.ssh_user]
+    if wish.ssh_port:
+        parts += ["-p", str(wish.ssh_port)]
+    if wish.ssh_key:
+        parts += ["-i", wish.ssh_key]
+    return shlex.join([*parts, address])
+
+
 def in_guest(facts: Facts, wish: Wish, command: str) -> str:
     """``command`` (one command line for root's shell in the guest) through the channel that answered.
 
@@ -30,13 +43,14 @@ def in_guest(facts: Facts, wish: Wish, command: str) -> str:
     """
     if facts.guest_channel == RUN_COMMAND:
         return az_vm("run-command invoke", facts, "--command-id RunShellScript", f"--scripts {shlex.quote(command)}")
-    address = wish.ssh_host or (facts.network.public_address if facts.network else None)
-    if not wish.ssh_user or not address:
+    login = ssh_login(facts, wish)
+    if login is None:
         return command
-    line = command if wish.ssh_user == "root" else f"sudo sh -c {shlex.quote(command)}"
-    parts = ["ssh", "-l", wish.ssh_user]
-    if wish.ssh_port:
-        parts += ["-p", str(wish.ssh_port)]
-    if wish.ssh_key:
-        parts += ["-i", wish.ssh_key]
-    return shlex.join([*parts, address, line])
+    if wish.ssh_user != "root":
+        command = f"sudo {command}" if _one_plain_command(command) else f"sudo sh -c {shlex.quote(command)}"
+    return f"{login} {shlex.quote(command)}"
+
+
+def _one_plain_command(command: str) -> bool:
+    """Nothing in it that only a shell of root's own would get right: no lists, pipes, redirections or expansions."""
+    return not set(command) & set(";&|<>$`(){}*?[]~#\\\n")

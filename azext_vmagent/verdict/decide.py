@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from azext_vmagent.causes import boot, network, platform
-from azext_vmagent.causes.access import az_vm, diagnose_again, vm_arguments
+from azext_vmagent.causes.access import az_vm, diagnose_again, ssh_login, vm_arguments
 from azext_vmagent.channels.choice import Wish, contradiction
 from azext_vmagent.facts.host_metrics import CpuState, NetworkTrend
 from azext_vmagent.facts.instance_view import AgentStatus
@@ -43,7 +43,7 @@ def decide(facts: Facts, wish: Wish) -> Verdict:
     )
 
 
-def _powered_off(facts: Facts, _wish: Wish) -> Verdict | None:
+def _powered_off(facts: Facts, wish: Wish) -> Verdict | None:
     vm = facts.vm
     if vm is None or not vm.power or vm.running:
         return None
@@ -63,7 +63,7 @@ def _powered_off(facts: Facts, _wish: Wish) -> Verdict | None:
     )
 
 
-def _not_booted(facts: Facts, _wish: Wish) -> Verdict | None:
+def _not_booted(facts: Facts, wish: Wish) -> Verdict | None:
     serial = facts.serial
     if serial is None or serial.outlook is not Outlook.NOT_BOOTED or _alive(facts):
         return None
@@ -84,7 +84,7 @@ def _not_booted(facts: Facts, _wish: Wish) -> Verdict | None:
     )
 
 
-def _no_agent(facts: Facts, _wish: Wish) -> Verdict | None:
+def _no_agent(facts: Facts, wish: Wish) -> Verdict | None:
     vm = facts.vm
     if vm is None or vm.provision_vm_agent is not False or vm.agent is AgentStatus.READY:
         return None
@@ -113,7 +113,7 @@ def _inside(facts: Facts, wish: Wish) -> Verdict | None:
     return decide_inside(facts, wish)
 
 
-def _young(facts: Facts, _wish: Wish) -> Verdict | None:
+def _young(facts: Facts, wish: Wish) -> Verdict | None:
     vm = facts.vm
     if vm is None or vm.time_created is None or vm.agent is AgentStatus.READY:
         return None
@@ -140,7 +140,7 @@ def _young(facts: Facts, _wish: Wish) -> Verdict | None:
     )
 
 
-def _platform_event(facts: Facts, _wish: Wish) -> Verdict | None:
+def _platform_event(facts: Facts, wish: Wish) -> Verdict | None:
     health = facts.health
     if (
         health is None
@@ -163,7 +163,7 @@ def _platform_event(facts: Facts, _wish: Wish) -> Verdict | None:
     )
 
 
-def _booting(facts: Facts, _wish: Wish) -> Verdict | None:
+def _booting(facts: Facts, wish: Wish) -> Verdict | None:
     serial = facts.serial
     if serial is None or serial.outlook is not Outlook.BOOTING or _alive(facts):
         return None
@@ -202,6 +202,7 @@ def _ready(facts: Facts, wish: Wish) -> Verdict | None:
     ):
         return _outside_uncertain(
             facts,
+            wish,
             (Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED),
             "Azure says Ready, yet the agent does not answer",
         )
@@ -219,7 +220,7 @@ def _ready(facts: Facts, wish: Wish) -> Verdict | None:
     )
 
 
-def _network_or_hang(facts: Facts, _wish: Wish) -> Verdict | None:
+def _network_or_hang(facts: Facts, wish: Wish) -> Verdict | None:
     """Scenarios 3 and 4 of a guest that had booted: its traffic stopped; is its processor alive?"""
     metrics, serial = facts.metrics, facts.serial
     if _alive(facts) or _refused(facts) or not (_fell(facts) or _dead_port(facts) or _serial_network_down(facts)):
@@ -231,7 +232,7 @@ def _network_or_hang(facts: Facts, _wish: Wish) -> Verdict | None:
     if fell and cpu in (CpuState.FLAT_ZERO, CpuState.PEGGED, CpuState.ONE_CORE_PEGGED):
         if cpu is not CpuState.FLAT_ZERO and not dead_port:
             return _outside_uncertain(
-                facts, (Scenario.NETWORK_DOWN, Scenario.OS_NOT_RUNNING), "The guest's network is silent"
+                facts, wish, (Scenario.NETWORK_DOWN, Scenario.OS_NOT_RUNNING), "The guest's network is silent"
             )
         return Verdict(
             Scenario.OS_NOT_RUNNING,
@@ -243,19 +244,22 @@ def _network_or_hang(facts: Facts, _wish: Wish) -> Verdict | None:
             next_steps=boot.hung_remedies(facts),
         )
     if _serial_network_down(facts) or (booted and fell and cpu is CpuState.ALIVE):
-        return _network_down(facts, dead_port)
+        return _network_down(facts, wish, dead_port)
     return _outside_uncertain(
-        facts, (Scenario.NETWORK_DOWN, Scenario.OS_NOT_RUNNING), "The guest had booted and is now out of reach"
+        facts, wish, (Scenario.NETWORK_DOWN, Scenario.OS_NOT_RUNNING), "The guest had booted and is now out of reach"
     )
 
 
-def _network_down(facts: Facts, dead_port: bool) -> Verdict:
+def _network_down(facts: Facts, wish: Wish, dead_port: bool) -> Verdict:
     metrics = facts.metrics
     own_silence = metrics is not None and (metrics.baseline_out or 0.0) < AGENT_TRAFFIC
     if not dead_port and own_silence and not _serial_network_down(facts):
         candidates = (Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED, Scenario.NETWORK_DOWN)
         return _outside_uncertain(
-            facts, candidates, "The guest sends nothing any more, and what it used to send may have been the agent's"
+            facts,
+            wish,
+            candidates,
+            "The guest sends nothing any more, and what it used to send may have been the agent's",
         )
     lasting = metrics is not None and metrics.network is NetworkTrend.FELL
     return Verdict(
@@ -272,8 +276,8 @@ def _network_down(facts: Facts, dead_port: bool) -> Verdict:
             ),
             *(
                 (
-                    say.out(Scenario.AGENT_STOPPED, "an agent that stops leaves the SSH port open", PORT),
-                    say.out(Scenario.WIRE_SERVER_BLOCKED, "a blocked Wire Server leaves the SSH port open", PORT),
+                    say.out(Scenario.AGENT_STOPPED, "a silent agent alone leaves the port open", PORT),
+                    say.out(Scenario.WIRE_SERVER_BLOCKED, "a silent agent alone leaves the port open", PORT),
                 )
                 if dead_port
                 else ()
@@ -283,7 +287,7 @@ def _network_down(facts: Facts, dead_port: bool) -> Verdict:
     )
 
 
-def _agent_or_wire_server(facts: Facts, _wish: Wish) -> Verdict | None:
+def _agent_or_wire_server(facts: Facts, wish: Wish) -> Verdict | None:
     """The guest is alive and the agent is silent: 1 or 2, which only a look inside can tell."""
     if not _alive(facts):
         return None
@@ -293,13 +297,13 @@ def _agent_or_wire_server(facts: Facts, _wish: Wish) -> Verdict | None:
     elif not _silent(facts):
         doubt = contradiction(facts) or "its port says nothing"
         summary = f"The guest is alive; Azure says Ready, yet {doubt}" if facts.vm else "The guest is alive"
-    return _outside_uncertain(facts, (Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED), summary)
+    return _outside_uncertain(facts, wish, (Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED), summary)
 
 
-def _rest(facts: Facts, _wish: Wish) -> Verdict:
+def _rest(facts: Facts, wish: Wish) -> Verdict:
     if _refused(facts):
         candidates = (Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED, Scenario.OS_NOT_RUNNING)
-        return _outside_uncertain(facts, candidates, "The guest's network stack is alive, its SSH server is not")
+        return _outside_uncertain(facts, wish, candidates, "The guest's network stack is alive, its SSH server is not")
     metrics = facts.metrics
     flowed = metrics is not None and metrics.network is NetworkTrend.FLOWING and metrics.newest is not None
     every = (Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED, Scenario.NETWORK_DOWN, Scenario.OS_NOT_RUNNING)
@@ -307,7 +311,7 @@ def _rest(facts: Facts, _wish: Wish) -> Verdict:
     if flowed and metrics is not None and metrics.newest is not None:
         ago = say.age(facts.asked_at - metrics.newest)
         summary = f"The guest still sent its usual traffic {ago} ago: 1 or 2, unless it broke since"
-    return _outside_uncertain(facts, every, summary)
+    return _outside_uncertain(facts, wish, every, summary)
 
 
 RULES: tuple[Rule, ...] = (
@@ -406,7 +410,7 @@ def _outside(facts: Facts, ports: bool = False) -> tuple[Reason, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _outside_uncertain(facts: Facts, candidates: tuple[Scenario, ...], summary: str) -> Verdict:
+def _outside_uncertain(facts: Facts, wish: Wish, candidates: tuple[Scenario, ...], summary: str) -> Verdict:
     ruled_out = []
     if facts.port is not None and facts.port.outcome is PortOutcome.GREETING:
         ruled_out = [say.out(s, "the SSH port greets", PORT) for s in (Scenario.NETWORK_DOWN, Scenario.OS_NOT_RUNNING)]
@@ -431,23 +435,15 @@ def _outside_uncertain(facts: Facts, candidates: tuple[Scenario, ...], summary: 
         candidates=candidates,
         because=_outside(facts, ports=True),
         ruled_out=tuple(ruled_out),
-        next_steps=_settle(facts, candidates),
+        next_steps=_settle(facts, wish, candidates),
     )
 
 
-def _settle(facts: Facts, candidates: tuple[Scenario, ...]) -> tuple[NextStep, ...]:
+def _settle(facts: Facts, wish: Wish, candidates: tuple[Scenario, ...]) -> tuple[NextStep, ...]:
     """The cheapest things that would settle it."""
     steps = []
     if Scenario.AGENT_STOPPED in candidates:
-        host = "" if facts.network is None or facts.network.public_address else " --ssh-host ADDRESS"
-        steps.append(
-            NextStep(
-                "look inside through SSH: settles it in about 5 s",
-                diagnose_again(facts, f"--ssh-user USER{host}"),
-                effect="reads only",
-                downtime="none",
-            )
-        )
+        steps.append(_look_inside(facts, wish))
     if Scenario.OS_NOT_RUNNING in candidates or Scenario.NETWORK_DOWN in candidates:
         steps.append(
             NextStep(
@@ -467,3 +463,19 @@ def _settle(facts: Facts, candidates: tuple[Scenario, ...]) -> tuple[NextStep, .
             )
         )
     return tuple(steps)
+
+
+def _look_inside(facts: Facts, wish: Wish) -> NextStep:
+    """How to get the guest's own word, given what was tried."""
+    if facts.guest is not None:
+        return NextStep("ask again: the guest was too slow to say it", diagnose_again(facts), effect="reads only")
+    login = ssh_login(facts, wish)
+    if login is not None and facts.state(SSH) in (State.DENIED, State.FAILED, State.TIMED_OUT):
+        return NextStep("make this login work, then ask again", f"{login} id", effect="reads only", downtime="none")
+    host = "" if facts.network is None or facts.network.public_address else " --ssh-host ADDRESS"
+    return NextStep(
+        "look inside through SSH: settles it in about 5 s",
+        diagnose_again(facts, f"--ssh-user USER{host}"),
+        effect="reads only",
+        downtime="none",
+    )

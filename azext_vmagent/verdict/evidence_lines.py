@@ -58,13 +58,19 @@ def wire_log(guest: GuestFacts, channel: str) -> tuple[Reason, ...]:
     if not guest.log.failures:
         return ()
     newest = guest.log.failures[-1]
-    return (Reason("the agent's log says so", channel, "/var/log/waagent.log", newest.line, newest.text, newest.time),)
+    return (
+        Reason(
+            "newest failure in the agent's log", channel, "/var/log/waagent.log", newest.line, newest.text, newest.time
+        ),
+    )
 
 
 def rules(guest: GuestFacts, channel: str) -> tuple[Reason, ...]:
     """Each rule that blocks, verbatim."""
     return tuple(
-        Reason(f"{block.tool} rule blocks it ({block.where})", channel, block.tool, excerpt=block.rule)
+        Reason(
+            f"{block.tool.replace('-', ' ')} rule blocks it ({block.where})", channel, block.tool, excerpt=block.rule
+        )
         for block in guest.rules.blocks
     )
 

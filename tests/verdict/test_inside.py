@@ -58,9 +58,7 @@ def test_a_stopped_service_is_scenario_1_and_is_started_through_the_same_door():
     assert (found.scenario, found.confidence) == (Scenario.AGENT_STOPPED, Confidence.CERTAIN)
     assert (found.cause.code, found.cause.culprit) == ("L01", "waagent.service")
     assert out(found) == {3, 4}
-    assert (
-        first_command(found) == f"ssh -l ops {OPEN.public_address} 'sudo sh -c '\"'\"'systemctl start waagent'\"'\"''"
-    )
+    assert first_command(found) == f"ssh -l ops {OPEN.public_address} 'sudo systemctl start waagent'"
     assert found.since is not None
     assert found.since.source == "waagent.service stopped (systemd)"
 
