@@ -221,7 +221,7 @@ def test_a_ready_agent_is_sent_none_when_the_user_forbids_it():
 @pytest.mark.parametrize(
     "against",
     [
-        {"port": PortOutcome.REFUSED},
+        {"port": PortOutcome.REFUSED, "serial": answers(b"")},
         {"port": PortOutcome.TIMED_OUT},
         {"counted": lambda now: metrics(now, silent_minutes=10)},
         {"serial": answers(b"[    0.000000] Linux version 5.10.0\n[ 9.0] Kernel panic - not syncing: VFS\n")},

@@ -28,6 +28,8 @@ def service_cause(guest: GuestFacts) -> Cause | None:
         return Cause(
             "L04", "agent-not-installed", "The agent is not installed", "There is no waagent or walinuxagent unit."
         )
+    if service.has_systemd is False and guest.processes == ():
+        return Cause("L01", "agent-stopped", "The agent does not run", "No process of the agent is there.")
     if service.running is not False:
         return None
     if service.result == "start-limit-hit" or service.active_state == "failed" or service.sub_state == "auto-restart":

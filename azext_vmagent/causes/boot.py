@@ -84,29 +84,26 @@ def boot_remedies(cause: Cause | None, facts: Facts) -> tuple[NextStep, ...]:
     action = "repair the boot on the serial console"
     if fstab:
         action = "on the serial console: log in as root, comment out the line in /etc/fstab, then: systemctl reboot"
-    steps = [
-        NextStep(
-            action,
-            f"az serial-console connect {vm_arguments(facts)}",
-            effect="works without agent and network; needs root's password (root locked: the offline way below)",
-            risk="none known",
-            downtime="one reboot",
-            link=FSTAB_LINK if fstab else CONSOLE_LINK,
+    console = NextStep(
+        action,
+        f"az serial-console connect {vm_arguments(facts)}",
+        effect="works without agent and network; needs root's password (root locked: the offline way below)",
+        risk="none known",
+        downtime="one reboot",
+        link=FSTAB_LINK if fstab else CONSOLE_LINK,
+    )
+    offline = NextStep(
+        "repair offline, 1 of 3: a repair VM with a copy of the OS disk"
+        + (
+            " (2: az vm repair run --run-id linux-alar2 --parameters fstab --run-on-repair; 3: restore)"
+            if fstab
+            else ""
         ),
-        NextStep(
-            "repair offline, 1 of 3: a repair VM with a copy of the OS disk"
-            + (
-                " (2: az vm repair run --run-id linux-alar2 --parameters fstab --run-on-repair; 3: restore)"
-                if fstab
-                else ""
-            ),
-            az_vm("repair create", facts),
-            effect="the original disk is not touched before restore; asks for a user and password of the repair VM",
-            risk="needs Contributor on the resource group; costs a VM while it exists",
-            downtime="10-30 min",
-            link=ALAR_LINK,
-        ),
-    ]
-    if not fstab:
-        steps.append(restart_step(facts))
-    return tuple(steps)
+        az_vm("repair create", facts),
+        effect="the original disk is not touched before restore; asks for a user and password of the repair VM",
+        risk="needs Contributor on the resource group; costs a VM while it exists",
+        downtime="10-30 min",
+        link=ALAR_LINK,
+    )
+    ephemeral = facts.vm is not None and facts.vm.ephemeral_os_disk  # there is no disk to take a copy of
+    return (console, *(() if ephemeral else (offline,)), *(() if fstab else (restart_step(facts),)))

@@ -76,9 +76,13 @@ def why_not_run_command(facts: Facts, wish: Wish) -> str | None:
 
 
 def contradiction(facts: Facts) -> str | None:
-    """What speaks against a Ready agent from outside the guest, or None. The platform's word lags by minutes."""
+    """What speaks against a Ready agent from outside the guest, or None. The platform's word lags by minutes.
+
+    A refused port speaks against it only while no prompt is seen: many guests serve SSH elsewhere, or not at all.
+    """
     port, serial, metrics, network = facts.port, facts.serial, facts.metrics, facts.network
-    if port is not None and port.outcome is PortOutcome.REFUSED:
+    booted = serial is not None and serial.outlook is Outlook.HEALTHY
+    if port is not None and port.outcome is PortOutcome.REFUSED and not booted:
         return f"port {port.port} refuses connections"
     if port is not None and port.outcome is PortOutcome.TIMED_OUT and way_is_open(port, network):
         return f"port {port.port} times out although {network.path_reason if network else ''}"

@@ -20,6 +20,8 @@ from azext_vmagent.model import State, Target
 PATIENCE_SECONDS = 90.0
 #: «Get Operation» refills 15 a minute for a resource; every 3 s while it is fresh stays within its burst of 45
 POLL_SECONDS = 3.0
+#: how Azure ends a request that the agent never took up (SupportArticles error-messages.md)
+_AGENT_SILENT = ("VMAgentStatusCommunicationError", "VMExtensionProvisioningTimeout")
 
 
 def run(compute: Compute, arm: ArmClient, target: Target, script: str, deadline: Deadline) -> Said:
@@ -60,9 +62,9 @@ def _outcome(status: dict[str, Any]) -> Said:
     if status.get("status") != "Succeeded":
         said = status.get("error")
         error: dict[str, Any] = said if isinstance(said, dict) else {}
-        raise SourceFailed(
-            State.FAILED, one_line(f"{error.get('code', status.get('status'))}: {error.get('message', '')}")
-        )
+        reason = str(error.get("code", status.get("status")))
+        state = State.TIMED_OUT if reason in _AGENT_SILENT else State.FAILED
+        raise SourceFailed(state, one_line(f"{reason}: {error.get('message', '')}"))
     try:
         message = status["properties"]["output"]["value"][0]["message"]
     except (KeyError, IndexError, TypeError):

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from azext_vmagent.facts.reading import Facts
 from azext_vmagent.flow import Diagnosis
 from azext_vmagent.model import Answer, Confidence, NextStep, Reason, Scenario, State, Verdict
-from azext_vmagent.report.redaction import safe
+from azext_vmagent.report.redaction import printable, safe
 from azext_vmagent.verdict.evidence_lines import age
 
 WIDTH = 100
@@ -159,7 +159,7 @@ def _steps(steps: Iterable[NextStep], style: Style) -> list[str]:
             if n
         )
         if step.command:
-            lines.append(f"  {label:<{LABEL - 2}} {style(step.command, 'bold')}")
+            lines.append(f"  {label:<{LABEL - 2}} {style(printable(step.command), 'bold')}")
             lines += _entry("", safe(step.action) + (f" · {notes}" if notes else ""))
         else:
             lines += _entry(

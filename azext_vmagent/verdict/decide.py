@@ -196,10 +196,7 @@ def _ready(facts: Facts, wish: Wish) -> Verdict | None:
         or _serial_speaks_against(facts)
     ):
         return None
-    if (
-        facts.state(RUN_COMMAND) in (State.TIMED_OUT, State.FAILED, State.GARBLED)
-        or facts.state(SSH) is State.TIMED_OUT
-    ):
+    if facts.state(RUN_COMMAND) is State.TIMED_OUT or facts.state(SSH) is State.TIMED_OUT:
         return _outside_uncertain(
             facts,
             wish,
@@ -370,7 +367,7 @@ def _refused(facts: Facts) -> bool:
 
 
 def _times_out(facts: Facts) -> bool:
-    return facts.port is not None and facts.port.outcome in (PortOutcome.TIMED_OUT, PortOutcome.SILENT)
+    return facts.port is not None and facts.port.outcome is PortOutcome.TIMED_OUT
 
 
 def _dead_port(facts: Facts) -> bool:
@@ -467,6 +464,12 @@ def _settle(facts: Facts, wish: Wish, candidates: tuple[Scenario, ...]) -> tuple
 
 def _look_inside(facts: Facts, wish: Wish) -> NextStep:
     """How to get the guest's own word, given what was tried."""
+    if facts.vm is not None and facts.vm.os_type.lower() == "windows":
+        return NextStep(
+            "over RDP: do RdAgent and WindowsAzureGuestAgent run, does 168.63.129.16 answer on 80 and 32526",
+            effect="reads only",
+            link="https://learn.microsoft.com/troubleshoot/azure/virtual-machines/windows/windows-azure-guest-agent",
+        )
     if facts.guest is not None:
         return NextStep("ask again: the guest was too slow to say it", diagnose_again(facts), effect="reads only")
     login = ssh_login(facts, wish)

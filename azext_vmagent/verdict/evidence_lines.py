@@ -33,6 +33,10 @@ def agent_word(vm: VmFacts) -> Reason:
 def service(guest: GuestFacts, channel: str) -> Reason:
     """The agent's unit as systemd sees it."""
     found = guest.service
+    if found.unit is None and guest.processes:
+        return Reason(f"the agent's process {guest.processes[0].pid} runs", channel, "processes")
+    if found.unit is None and found.has_systemd is False:
+        return Reason("no process of the agent is there", channel, "processes")
     if found.unit is None:
         return Reason("there is no waagent or walinuxagent unit", channel, "systemd")
     states = f"{found.active_state} ({found.sub_state})" if found.sub_state else found.active_state or found.load_state

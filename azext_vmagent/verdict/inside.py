@@ -149,7 +149,7 @@ def _blocked(
             cause=platform.WIRE_SERVER_FAILS,
             because=(*evidence, Reason("no rule and no route of the guest blocks it", channel)),
             ruled_out=ruled_out,
-            next_steps=((redeploy,) if redeploy else ()),
+            next_steps=(redeploy or boot.restart_step(facts),),
         )
     doubts = tuple(
         Reason(f"could not be judged: {u.because}", channel, u.tool, excerpt=u.rule) for u in guest.rules.undecided
@@ -209,15 +209,31 @@ def _in_order(
                 *(Reason(f"{e.name} is {e.state}", "instance view", excerpt=e.message or None) for e in failing),
             ),
         )
-    if ready:
-        return Verdict(
-            Scenario.HEALTHY,
-            Confidence.CERTAIN,
-            "The agent runs, reaches the Wire Server, and Azure shows it Ready",
-            because=because,
-        )
     beat = guest.log.newest
     wedged = beat is not None and guest.clock is not None and guest.clock - beat > HEARTBEAT_LIMIT
+    if ready and not wedged:
+        both = guest.outcome(80) is Connect.OK and guest.outcome(32526) is Connect.OK
+        return Verdict(
+            Scenario.HEALTHY,
+            Confidence.CERTAIN if both and not guest.contradictions else Confidence.LIKELY,
+            "The agent runs, reaches the Wire Server, and Azure shows it Ready",
+            because=because,
+            not_checked=tuple(Reason(text, channel) for text in guest.contradictions),
+        )
+    if ready and beat is not None:
+        return Verdict(
+            Scenario.UNCERTAIN,
+            Confidence.WEAK,
+            "Azure shows the agent Ready, yet its log has not moved for more than an hour",
+            candidates=(Scenario.HEALTHY, Scenario.AGENT_STOPPED),
+            because=(
+                *because,
+                Reason("the newest line of the agent's log", channel, "/var/log/waagent.log", time=beat),
+            ),
+            next_steps=(
+                NextStep("ask again in a few minutes: Azure's word lags", diagnose_again(facts), effect="reads only"),
+            ),
+        )
     if wedged and beat is not None and guest.clock is not None:
         cause = Cause(
             "L28",
