@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -22,9 +24,18 @@ if TYPE_CHECKING:
 class LiveAzure:
     """Implements ``flow.Azure`` for one subscription."""
 
-    def __init__(self, compute: Compute, arm: ArmClient) -> None:
-        """Both clients are made once and shared by the threads that ask."""
-        self._compute, self._arm = compute, arm
+    def __init__(self, compute: Callable[[], Compute], arm: ArmClient) -> None:
+        """``compute`` is called by the first thread that needs it: importing the SDK takes as long as a request."""
+        self._make_compute, self._arm = compute, arm
+        self._made: Compute | None = None
+        self._making = threading.Lock()
+
+    @property
+    def _compute(self) -> Compute:
+        with self._making:
+            if self._made is None:
+                self._made = self._make_compute()
+            return self._made
 
     def virtual_machine(self, target: Target, deadline: Deadline) -> Said:
         """VM GET with its instance view."""
@@ -65,4 +76,4 @@ class LiveAzure:
 
 def live_azure(cli_ctx: AzCli, subscription: str) -> LiveAzure:
     """The clients for az's cloud and login. Raises what az raises when nobody is logged in."""
-    return LiveAzure(Compute(cli_ctx, subscription), arm_client(cli_ctx, subscription))
+    return LiveAzure(lambda: Compute(cli_ctx, subscription), arm_client(cli_ctx, subscription))

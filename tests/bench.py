@@ -1,0 +1,77 @@
+"""``make bench``: what the extension costs and saves, as ratios of runs made in turn on the same machine.
+
+1. any other ``az vm`` command with the extension installed and without it;
+2. a diagnosis without a guest probe against ``az vm get-instance-view``, on the stand-in with Azure-like latencies;
+3. the ARM calls of that diagnosis, counted by the stand-in.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.laboratory import EXTENSIONS, RECORDINGS, Laboratory, arm_calls
+
+ROUNDS = 15
+
+
+def paired(
+    first: Callable[[], object], second: Callable[[], object], rounds: int = ROUNDS
+) -> list[tuple[float, float]]:
+    """Seconds of both, A B A B …, after one warm-up of each."""
+    first(), second()
+    return [(timed(first), timed(second)) for _ in range(rounds)]
+
+
+def timed(call: Callable[[], object]) -> float:
+    """Seconds of one call."""
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def help_of_another_command(extensions: Path) -> Callable[[], object]:
+    """``az vm list -h`` with the extensions of that folder."""
+    environment = {**os.environ, "AZURE_EXTENSION_DIR": str(extensions), "PYTHONSAFEPATH": "1"}
+    command = [sys.executable, "-m", "azure.cli", "vm", "list", "-h"]
+    return lambda: subprocess.run(command, env=environment, cwd="/", capture_output=True, check=True)
+
+
+def main() -> None:
+    """Print the three."""
+    with tempfile.TemporaryDirectory() as empty, tempfile.TemporaryDirectory() as config:
+        os.environ["AZURE_CONFIG_DIR"] = config
+        runs = paired(help_of_another_command(EXTENSIONS), help_of_another_command(Path(empty)))
+        extra = statistics.median(a - b for a, b in runs) * 1000
+        print(f"az vm list -h: {extra:+.0f} ms with the extension (median of {len(runs)} pairs; goal: at most 10)")
+        del os.environ["AZURE_CONFIG_DIR"]
+    with tempfile.TemporaryDirectory() as folder:
+        lab = Laboratory(Path(folder) / "lab")
+        lab.lab("up", "--guest", "recorded", "--vm", f"web={RECORDINGS / 'agent-stopped'}", "--latency", "azure")
+        try:
+            vm = ("-g", "lab", "-n", "web", "-o", "none", "--only-show-errors")
+            diagnosis, view = (
+                (lambda: lab.az("vm", "agent-diagnose", *vm)),
+                (lambda: lab.az("vm", "get-instance-view", *vm)),
+            )
+            runs = paired(diagnosis, view)
+            ratio = statistics.median(a / b for a, b in runs)
+            seconds = statistics.median(a for a, _ in runs)
+            print(
+                f"diagnosis without a probe: {seconds:.2f} s, {ratio:.2f} x az vm get-instance-view (goal: at most 1.5)"
+            )
+            lab.lab("journal", "--clear")
+            diagnosis()
+            print(f"ARM calls of that diagnosis: {len(arm_calls(lab.requests()))} (goal: at most 6)")
+        finally:
+            lab.lab("down")
+
+
+if __name__ == "__main__":
+    main()
