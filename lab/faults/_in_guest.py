@@ -14,14 +14,3 @@ def as_root(vm: LabVm, command: str, timeout: float = 60) -> str:
     if code != 0:
         raise LabError(f"`{command}` failed in the guest with {code}: {output.strip()}")
     return output
-
-
-def wait_for_door(vm: LabVm, attempts: int = 12) -> None:
-    """Wait until the guest listens again; it may be in the middle of a reboot, which swallows a request."""
-    for _ in range(attempts - 1):
-        try:
-            vm.guest.shell("true", 5)
-        except LabError:
-            continue
-        return
-    vm.guest.shell("true", 5)

@@ -7,7 +7,7 @@ import time
 
 from lab.arm.vm import LabVm
 from lab.faults._hardware import real_guest
-from lab.faults._in_guest import as_root, wait_for_door
+from lab.faults._in_guest import as_root
 
 SUMMARY = "the VM was created just now; its agent has not started yet"
 
@@ -39,6 +39,5 @@ def inject(vm: LabVm) -> None:
 
 def heal(vm: LabVm) -> None:
     """The set-up ends; the agent starts. The VM stays as young as it is."""
-    wait_for_door(vm)
-    as_root(vm, f"systemctl disable {_UNIT}; systemctl stop {_UNIT}; rm -f {_FILE}; systemctl daemon-reload")
+    as_root(vm, f"systemctl disable {_UNIT}; systemctl stop {_UNIT}; rm -f {_FILE}; systemctl daemon-reload", 180)
     as_root(vm, "systemctl start --no-block walinuxagent.service")

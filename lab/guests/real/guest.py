@@ -170,6 +170,7 @@ class RealGuest:
         with self._power_lock:
             if self._sampler:
                 self._sampler.close()
+            self._door.close()
             if self._machine:
                 self._machine.stop()
             self.fabric.close()
