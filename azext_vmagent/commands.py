@@ -1,4 +1,11 @@
-"""Command names and the functions behind them, as strings."""
+"""Command names and the functions behind them, as strings: imported by every ``az vm …``."""
+
+
+def _table(result):
+    """``-o table``; az takes a string here for a JMESPath query."""
+    from azext_vmagent.report.table import rows
+
+    return rows(result)
 
 
 def load_command_table(loader, _):
@@ -7,5 +14,5 @@ def load_command_table(loader, _):
         group.custom_command(
             "agent-diagnose",
             "diagnose_vm_agent",
-            table_transformer="azext_vmagent.report.table#rows",
+            table_transformer=_table,
         )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from azext_vmagent.flow import Diagnosis
 from azext_vmagent.model import Answer
 from azext_vmagent.report.exit_code import exit_code
+from azext_vmagent.report.redaction import safe
 from azext_vmagent.report.text import Style, report, step_line
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Console:
     report_is_the_output: bool
     steps: bool
     quiet: bool
+    verbose: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
@@ -38,7 +40,7 @@ class Console:
         person = sys.stdout.isatty() and not formatted and not configured
         verbose = any(_abbreviates(p, "--verbose", 5) or p == "--debug" for p in given)
         quiet = bool(cli_ctx.only_show_errors)
-        return cls(cli_ctx, person and not quiet, (sys.stderr.isatty() or verbose) and not quiet, quiet)
+        return cls(cli_ctx, person and not quiet, (sys.stderr.isatty() or verbose) and not quiet, quiet, verbose)
 
     def step(self, answer: Answer, name: str = "") -> None:
         """Show one step as it ends, on stderr."""
@@ -51,6 +53,17 @@ class Console:
             return
         stream = sys.stdout if self.report_is_the_output else sys.stderr
         self._write(stream, ["", *report(diagnosis, self._style(stream)), ""])
+
+    def show_one_of_many(self, diagnosis: Diagnosis) -> None:
+        """Among several VMs the rows are what matters; the reports only where they are the output, or asked for."""
+        if self.report_is_the_output or self.verbose:
+            self.show(diagnosis)
+
+    def show_error(self, name: str, message: str) -> None:
+        """A VM among several that could not be asked; scripts find it in its row as well."""
+        stream = sys.stdout if self.report_is_the_output else sys.stderr
+        if not self.quiet:
+            self._write(stream, [f"{name}  {safe(message)}"])
 
     def exit_with(self, result: Any) -> None:
         """End the process with the verdict's code once az has printed the object."""

@@ -64,8 +64,9 @@ def _row(azure: LiveAzure, target: Target, wish: Wish, timeout: float, console: 
         found = diagnose(azure, target, wish, timeout, lambda answer: console.step(answer, target.name))
     except Exception as exc:  # pylint: disable=broad-except  # one VM's failure is its row, never the end of the others
         failed = failure(exc)
+        console.show_error(target.name, failed.detail)
         return error_document(target, _code(failed), failed.detail)
-    console.show(found)
+    console.show_one_of_many(found)
     return document(found)
 
 

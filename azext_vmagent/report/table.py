@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
+from azext_vmagent.model import Scenario
+
 WIDTH = 100
 #: what the columns between Name and Next take at most, and two blanks before each
 _BETWEEN = 9 + 11 + 22 + 5 + 10 + 2 * 6
@@ -26,10 +28,13 @@ def _row(document: dict[str, Any], next_width: int) -> OrderedDict[str, str]:
         )
     agent, cause = vm["agent"], verdict.get("cause") or {}
     scenario = verdict["scenario"]
+    numbers = [str(Scenario(candidate).number or candidate) for candidate in verdict["candidates"]]
     if verdict["number"]:
         scenario = f"{verdict['number']} {scenario}"
+    elif numbers:
+        scenario = f"{scenario}: {' or '.join(numbers)}"
     since = (agent["since"] or {}).get("time") or ""
-    step = next((s["command"] or s["action"] for s in verdict["nextSteps"]), "")
+    step = next((s["action"] for s in verdict["nextSteps"]), "")
     return _columns(
         vm["name"],
         agent["status"] or "",

@@ -349,10 +349,10 @@ def _silent(facts: Facts) -> bool:
 
 
 def one_more_minute_would_tell(facts: Facts, verdict: Verdict) -> bool:
-    """Whether host metrics of a minute that begins after ``asked_at`` could settle an uncertain verdict."""
+    """Whether host metrics of a minute that begins after ``asked_at`` would tell 3 from 4: worth waiting for."""
     return (
         verdict.scenario is Scenario.UNCERTAIN
-        and not {Scenario.NETWORK_DOWN, Scenario.OS_NOT_RUNNING}.isdisjoint(verdict.candidates)
+        and set(verdict.candidates) == {Scenario.NETWORK_DOWN, Scenario.OS_NOT_RUNNING}
         and facts.guest is None
         and facts.metrics is not None
         and facts.metrics.newest is not None

@@ -18,6 +18,7 @@ def told(
     verdict = {
         "scenario": scenario,
         "number": number,
+        "candidates": [],
         "cause": {"code": "N01"},
         "confidence": "certain",
         "nextSteps": [
@@ -58,7 +59,7 @@ def test_a_row_says_what_is_wrong_since_when_and_what_to_do():
     row = rows(told())[0]
     assert list(row) == ["Name", "Agent", "Since", "Scenario", "Cause", "Confidence", "Next"]
     assert list(row.values())[:6] == ["web-03", "Not Ready", "11-24 08:26", "2 wire-server-blocked", "N01", "certain"]
-    assert row["Next"].startswith("ssh -l ops")
+    assert row["Next"] == "remove"
 
 
 def test_rows_keep_the_order_and_errors_are_rows():
@@ -71,6 +72,11 @@ def test_what_is_not_known_is_an_empty_cell():
     bare["vm"]["agent"] = {"status": None, "since": None}
     row = rows(bare)[0]
     assert (row["Agent"], row["Since"], row["Scenario"], row["Cause"], row["Next"]) == ("", "", "uncertain", "", "")
+
+
+def test_an_uncertain_row_names_the_candidates():
+    candidates = ["agent-stopped", "wire-server-blocked"]
+    assert rows(told(scenario="uncertain", number=None, candidates=candidates))[0]["Scenario"] == "uncertain: 1 or 2"
 
 
 def test_every_scenario_fits_its_column():

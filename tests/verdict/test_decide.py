@@ -385,15 +385,16 @@ def one_more(**known: object) -> bool:
 
 
 def test_metrics_that_end_before_the_question_are_worth_a_wait():
-    assert one_more(serial=PROMPT, metrics=metrics(FLOWING))
+    assert one_more(serial=PROMPT, metrics=metrics(FLOWING), port=TIMES_OUT, network=OPEN)
 
 
 @pytest.mark.parametrize(
     "known",
     [
-        {"serial": PROMPT, "metrics": metrics(FLOWING, now=True)},
-        {"serial": PROMPT, "metrics": metrics(NetworkTrend.ALWAYS_LOW)},
-        {"serial": PROMPT},
+        {"serial": PROMPT, "metrics": metrics(FLOWING)},
+        {"serial": PROMPT, "metrics": metrics(FLOWING, now=True), "port": TIMES_OUT, "network": OPEN},
+        {"serial": PROMPT, "metrics": metrics(NetworkTrend.ALWAYS_LOW), "port": TIMES_OUT, "network": OPEN},
+        {"serial": PROMPT, "port": TIMES_OUT, "network": OPEN},
         {"serial": BOOTING, "metrics": metrics(FLOWING)},
         {"port": GREETS, "metrics": metrics(FLOWING)},
         {"serial": EMERGENCY, "metrics": metrics(FLOWING)},
