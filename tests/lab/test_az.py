@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,10 +18,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 RESOURCE = ["--resource-group", "lab", "--name", "vm1"]
 
-pytestmark = pytest.mark.skipif(
-    not (Path(sys.executable).parent / "az").exists() and shutil.which("az") is None,
-    reason="azure-cli is not installed",
-)
+pytestmark = pytest.mark.az
 
 
 class Laboratory:
