@@ -42,7 +42,7 @@ lint: $(VENV)/ready
 	$(BIN)/flake8 azext_vmagent
 
 test-fast: $(VENV)/ready
-	$(BIN)/python -m pytest -q -m "not az and not real_guest"
+	$(BIN)/python -m pytest -q -n 2 --dist loadscope -m "not az and not real_guest"
 
 # the real az against recorded guests
 test-az: build/extension
