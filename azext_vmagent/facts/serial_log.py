@@ -41,7 +41,8 @@ def parse_serial_log(data: bytes) -> SerialLogFacts:
     newest = boots[-1]
     lines = BootLines(console, newest, find_hits(console, SIGNATURES, newest.first, newest.end))
     judgement = judge(lines)
-    ordered = sorted(judgement.deciding, key=lambda hit: (hit.signature.rank, hit.index))
+    ordered = sorted(judgement.deciding, key=_specific_first)
+    emergency = min(lines.of(Kind.EMERGENCY), key=_specific_first, default=None)
     cause = _cause(ordered) if judgement.outlook in (Outlook.NOT_BOOTED, Outlook.NETWORK_DOWN) else None
     device = _failed_device(lines, ordered) if cause else None
     return SerialLogFacts(
@@ -55,7 +56,7 @@ def parse_serial_log(data: bytes) -> SerialLogFacts:
         cause_code=cause.event.code if cause else None,
         cause_slug=cause.event.slug if cause else None,
         culprit=_culprit(cause, ordered, device) if cause else None,
-        emergency=next((hit.event for hit in lines.of(Kind.EMERGENCY)), None),
+        emergency=emergency.event if emergency else None,
         failed_mount=next((hit.mount for hit in ordered if hit.mount), None) if cause else None,
         failed_device=device,
         prompt=lines.login.event if lines.login else None,
@@ -69,6 +70,10 @@ def parse_serial_log(data: bytes) -> SerialLogFacts:
         uptime=newest.uptime,
         last_line=printable(next((text for text in reversed(console.segments) if text.strip()), "")),
     )
+
+
+def _specific_first(hit: Hit) -> tuple[int, int]:
+    return hit.signature.rank, hit.index
 
 
 def _events(hits: Iterable[Hit]) -> tuple[SerialEvent, ...]:
@@ -111,5 +116,5 @@ def _history(console: Console, boots: list[Boot]) -> Iterator[SerialEvent]:
 
 
 def _headline(judgement: Judgement) -> SerialEvent | None:
-    ordered = sorted(judgement.deciding, key=lambda hit: (hit.signature.rank, hit.index))
+    ordered = sorted(judgement.deciding, key=_specific_first)
     return ordered[0].event if ordered else None
