@@ -63,7 +63,7 @@ def _record_one(name: str, guest: RealGuest, probe: str, folder: Path) -> None:
         faults.load(name).inject(vm)
         fault_at = time.time()
         _wait_for_silence(guest)
-        occasion = Occasion(occasion.healthy_since, name, fault_at, changed_model(vm))
+        occasion = Occasion(max(occasion.healthy_since, vm.time_created), name, fault_at, changed_model(vm))
     record(guest, folder, probe=probe, occasion=occasion)
 
 
