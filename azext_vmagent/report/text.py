@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable
 from datetime import datetime, timezone
 
-from azext_vmagent.facts.reading import Facts
+from azext_vmagent.facts.reading import SERIAL_LOG, Facts
 from azext_vmagent.flow import Diagnosis
 from azext_vmagent.model import Answer, Confidence, NextStep, Reason, Scenario, State, Verdict
 from azext_vmagent.report.redaction import printable, safe
@@ -126,7 +126,8 @@ def _reasons(reasons: Iterable[Reason]) -> list[str]:
 def _place(reason: Reason) -> str:
     source = reason.source or ""
     where = f"{source} line {reason.line}" if reason.line else source
-    return f"{where} {reason.time:%m-%d %H:%M:%SZ}".strip() if reason.time else where.strip()
+    dated = reason.time and reason.channel != SERIAL_LOG  # there it is the boot's time, which «since» tells
+    return f"{where} {reason.time:%m-%d %H:%M:%SZ}".strip() if dated else where.strip()
 
 
 def _ruled_out(reasons: Iterable[Reason]) -> list[str]:
