@@ -43,7 +43,7 @@ def decide(facts: Facts, wish: Wish) -> Verdict:
     )
 
 
-def _powered_off(facts: Facts, wish: Wish) -> Verdict | None:
+def _powered_off(facts: Facts, _wish: Wish) -> Verdict | None:
     vm = facts.vm
     if vm is None or not vm.power or vm.running:
         return None
@@ -63,7 +63,7 @@ def _powered_off(facts: Facts, wish: Wish) -> Verdict | None:
     )
 
 
-def _not_booted(facts: Facts, wish: Wish) -> Verdict | None:
+def _not_booted(facts: Facts, _wish: Wish) -> Verdict | None:
     serial = facts.serial
     if serial is None or serial.outlook is not Outlook.NOT_BOOTED or _alive(facts):
         return None
@@ -84,7 +84,7 @@ def _not_booted(facts: Facts, wish: Wish) -> Verdict | None:
     )
 
 
-def _no_agent(facts: Facts, wish: Wish) -> Verdict | None:
+def _no_agent(facts: Facts, _wish: Wish) -> Verdict | None:
     vm = facts.vm
     if vm is None or vm.provision_vm_agent is not False or vm.agent is AgentStatus.READY:
         return None
@@ -113,7 +113,7 @@ def _inside(facts: Facts, wish: Wish) -> Verdict | None:
     return decide_inside(facts, wish)
 
 
-def _young(facts: Facts, wish: Wish) -> Verdict | None:
+def _young(facts: Facts, _wish: Wish) -> Verdict | None:
     vm = facts.vm
     if vm is None or vm.time_created is None or vm.agent is AgentStatus.READY:
         return None
@@ -140,7 +140,7 @@ def _young(facts: Facts, wish: Wish) -> Verdict | None:
     )
 
 
-def _platform_event(facts: Facts, wish: Wish) -> Verdict | None:
+def _platform_event(facts: Facts, _wish: Wish) -> Verdict | None:
     health = facts.health
     if (
         health is None
@@ -163,7 +163,7 @@ def _platform_event(facts: Facts, wish: Wish) -> Verdict | None:
     )
 
 
-def _booting(facts: Facts, wish: Wish) -> Verdict | None:
+def _booting(facts: Facts, _wish: Wish) -> Verdict | None:
     serial = facts.serial
     if serial is None or serial.outlook is not Outlook.BOOTING or _alive(facts):
         return None
