@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import queue
 import threading
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from azext_vmagent.channels.choice import Wish
 from azext_vmagent.console import Console
 from azext_vmagent.evidence.asking import SourceFailed, failure
 from azext_vmagent.evidence.azure import LiveAzure, live_azure
+from azext_vmagent.evidence.deadline import Deadline
 from azext_vmagent.flow import diagnose
 from azext_vmagent.model import State, Target
 from azext_vmagent.report.document import document, error_document
 
 if TYPE_CHECKING:
     from azure.cli.core import AzCli
+    from knack.util import CLIError
 
 #: VMs asked at the same time; reads refill at 25 a second in a subscription, and one diagnosis makes six
 AT_ONCE = 8
+#: with less than this nothing could be said of a VM
+LEAST_SECONDS = 2.0
 
 
 def diagnose_one(cli_ctx: AzCli, target: Target, wish: Wish, timeout: float, console: Console) -> dict[str, Any]:
@@ -36,12 +41,12 @@ def diagnose_all(
     cli_ctx: AzCli, targets: list[Target], wish: Wish, timeout: float, console: Console
 ) -> list[dict[str, Any]]:
     """The documents of several VMs in the order given; one that cannot be asked is a row with its error."""
-    clients = {subscription: live_azure(cli_ctx, subscription) for subscription in {t.subscription for t in targets}}
+    deadline = Deadline.after(timeout)
+    clients = {subscription: _client(cli_ctx, subscription) for subscription in {t.subscription for t in targets}}
     waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
     for index in range(len(targets)):
         waiting.put(index)
-    rows: dict[int, dict[str, Any]] = {}
-    done: queue.SimpleQueue[int] = queue.SimpleQueue()
+    rows: queue.SimpleQueue[tuple[int, dict[str, Any]]] = queue.SimpleQueue()
 
     def work() -> None:
         while True:
@@ -49,25 +54,49 @@ def diagnose_all(
                 index = waiting.get_nowait()
             except queue.Empty:
                 return
-            rows[index] = _row(clients[targets[index].subscription], targets[index], wish, timeout, console)
-            done.put(index)
+            rows.put((index, _row(clients[targets[index].subscription], targets[index], wish, deadline, console)))
 
     for _ in range(min(AT_ONCE, len(targets))):
         threading.Thread(target=work, daemon=True).start()
-    for _ in targets:
-        done.get()
-    return [rows[index] for index in range(len(targets))]
+    return [row for _, row in sorted((rows.get() for _ in targets), key=itemgetter(0))]
 
 
-def _row(azure: LiveAzure, target: Target, wish: Wish, timeout: float, console: Console) -> dict[str, Any]:
+def _client(cli_ctx: AzCli, subscription: str) -> LiveAzure | CLIError:
+    """The client of one subscription, or the error of one that this login does not know: its VMs' rows say so."""
+    from knack.util import CLIError
+
     try:
-        found = diagnose(azure, target, wish, timeout, lambda answer: console.step(answer, target.name))
+        return live_azure(cli_ctx, subscription)
+    except CLIError as exc:
+        return exc
+
+
+def _row(
+    azure: LiveAzure | CLIError, target: Target, wish: Wish, deadline: Deadline, console: Console
+) -> dict[str, Any]:
+    try:
+        found = diagnose(
+            _usable(azure), target, wish, _left(deadline), lambda answer: console.step(answer, target.name)
+        )
+        console.show_one_of_many(found)
+        return document(found)
     except Exception as exc:  # pylint: disable=broad-except  # one VM's failure is its row, never the end of the others
         failed = failure(exc)
         console.show_error(target.name, failed.detail)
         return error_document(target, _code(failed), failed.detail)
-    console.show_one_of_many(found)
-    return document(found)
+
+
+def _usable(azure: LiveAzure | CLIError) -> LiveAzure:
+    if isinstance(azure, LiveAzure):
+        return azure
+    raise SourceFailed(State.DENIED, str(azure))
+
+
+def _left(deadline: Deadline) -> float:
+    seconds = deadline.remaining()
+    if seconds < LEAST_SECONDS:
+        raise SourceFailed(State.TIMED_OUT, "not asked: the time of the whole command was over")
+    return seconds
 
 
 def _code(failed: SourceFailed) -> str:

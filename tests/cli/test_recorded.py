@@ -170,6 +170,25 @@ def test_three_machines_in_one_call_logged_in_the_cloud_shell_way(lab: Laborator
     assert [line.split()[0] for line in table[2:]] == ["agent-stopped", "gone", "healthy"]
 
 
+def test_a_subscription_that_this_login_does_not_know_is_a_row_too(lab: Laboratory) -> None:
+    base = lab.az("vm", "show", "-g", "lab", "-n", "deallocated", "--query", "id", "-o", "tsv").stdout.strip()
+    foreign = "/subscriptions/00000000-0000-0000-0000-000000000001/" + base.split("/", 3)[3]
+    rows = lab.az("vm", "agent-diagnose", "--ids", foreign, base, "-o", "json").document()
+    assert rows[0]["error"]["code"] == "Forbidden"
+    assert scenario(rows[1]) == "vm-not-running"
+
+
+def test_the_time_of_several_machines_is_the_time_of_the_command(lab: Laboratory) -> None:
+    lab.lab("inject", "slow:60@virtualMachines")
+    base = lab.az("account", "show", "--query", "id", "-o", "tsv").stdout.strip()
+    prefix = f"/subscriptions/{base}/resourceGroups/lab/providers/Microsoft.Compute/virtualMachines/"
+    call = lab.az(
+        "vm", "agent-diagnose", "--ids", *(f"{prefix}vm{n}" for n in range(20)), "--timeout", "6", "-o", "json"
+    )
+    assert len(call.document()) == 20
+    assert call.seconds < 14
+
+
 def test_a_script_gets_the_object_and_nothing_else(lab: Laboratory) -> None:
     call = lab.az(
         "vm", "agent-diagnose", "-g", "lab", "-n", "fstab-emergency", "--query", "verdict.scenario", "-o", "tsv"
