@@ -8,218 +8,37 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum
 from math import isfinite
 
-from azext_vmagent.facts.firewall import Listings, Path, RuleAnalysis, blocking_rules
+from azext_vmagent.facts.firewall import Listings, Path, blocking_rules
+from azext_vmagent.facts.guest_facts import (
+    AgentProcess,
+    Connect,
+    Disk,
+    GuestFacts,
+    Interface,
+    LogFacts,
+    LogLine,
+    Route,
+    ServiceFacts,
+    WireTest,
+)
 
-
-class Connect(str, Enum):
-    """How a connection to the Wire Server ended, told apart by errno (verified in a network namespace, Linux 6.18)."""
-
-    OK = "ok"
-    REFUSED = "refused"
-    TIMED_OUT = "timed-out"
-    NO_ROUTE = "no-route"
-    UNREACHABLE = "network-unreachable"
-    DENIED = "denied"
-    BLACKHOLE = "blackhole"
-    RESET = "reset"
-    FAILED = "failed"
-    NO_TOOL = "no-tool"
-    NOT_SAID = "not-said"
-
-
-@dataclass(frozen=True)
-class WireTest:
-    """One HTTP GET to the Wire Server, as root, without proxy. ``status`` when HTTP was spoken (any status is OK)."""
-
-    port: int
-    outcome: Connect
-    status: int | None = None
-    tool: str | None = None
-    detail: str = ""
-
-    @property
-    def blocked(self) -> bool:
-        """The server was not reached, and a tool was there to try."""
-        return self.outcome not in (Connect.OK, Connect.NO_TOOL, Connect.NOT_SAID)
-
-
-@dataclass(frozen=True)
-class ServiceFacts:
-    """The agent's unit as ``systemctl show`` prints it; empty strings where systemd said nothing.
-
-    ``unit`` is None when neither name exists or there is no systemctl (see ``has_systemd``).
-    """
-
-    has_systemd: bool | None = None
-    unit: str | None = None
-    load_state: str = ""
-    active_state: str = ""
-    sub_state: str = ""
-    unit_file_state: str = ""
-    result: str = ""
-    restarts: int | None = None
-    exit_code: str = ""
-    exit_status: int | None = None
-    condition_met: bool | None = None
-    fragment_path: str = ""
-    main_pid: int | None = None
-    active_since: datetime | None = None
-    inactive_since: datetime | None = None
-    ip_address_deny: str = ""
-    private_network: bool | None = None
-    drop_ins: str = ""
-    environment: str = ""
-
-    @property
-    def running(self) -> bool | None:
-        """Active and running; None when systemd did not say."""
-        return self.active_state == "active" if self.active_state else None
-
-
-@dataclass(frozen=True)
-class AgentProcess:
-    """A process of the agent. ``state`` is ps's letter: T is stopped by a signal, D waits for a disk, Z is dead."""
-
-    pid: int
-    state: str
-    command: str
-
-
-@dataclass(frozen=True)
-class LogLine:
-    """One line of a log; ``line`` is 1-based, None when only the end of a huge log was read."""
-
-    line: int | None
-    time: datetime | None
-    text: str
-
-
-@dataclass(frozen=True)
-class LogFacts:
-    """What ``/var/log/waagent.log`` says about the Wire Server.
-
-    ``failures`` are the newest lines of the current run of failures (oldest first), ``first_failure`` its first line:
-    that dates the silence. A run ends at a line that proves the Wire Server answered (``recovery``); then ``failures``
-    is empty and ``past_failure`` is the newest one before it. ``host_plugin`` is the newest failure of port 32526,
-    which has no recovery line in any version.
-    """
-
-    present: bool | None = None
-    newest: datetime | None = None
-    lines: int | None = None
-    size: int | None = None
-    failures: tuple[LogLine, ...] = ()
-    failure_count: int = 0
-    first_failure: LogLine | None = None
-    past_failure: LogLine | None = None
-    recovery: LogLine | None = None
-    heartbeat: LogLine | None = None
-    host_plugin: LogLine | None = None
-    errors: tuple[LogLine, ...] = ()
-
-
-@dataclass(frozen=True)
-class Interface:
-    """A network interface. ``admin_up`` is the UP flag, ``carrier`` the operstate's word (UP, DOWN, UNKNOWN, …)."""
-
-    name: str
-    admin_up: bool | None
-    carrier: str
-    addresses: tuple[str, ...] = ()
-    mac: str = ""
-
-
-@dataclass(frozen=True)
-class Route:
-    """The kernel's answer to ``ip route get 168.63.129.16``.
-
-    ``kind`` is unicast, local (the guest itself holds the address), blackhole, unreachable, prohibit, none (no route at
-    all) or unknown.
-    """
-
-    kind: str
-    device: str = ""
-    gateway: str = ""
-    source: str = ""
-    text: str = ""
-
-
-@dataclass(frozen=True)
-class Disk:
-    """Use of one mount in percent; None where ``df`` did not say."""
-
-    mount: str
-    used_percent: int | None = None
-    inodes_percent: int | None = None
-    read_only: bool | None = None
-    free_kib: int | None = None
-
-
-@dataclass(frozen=True)
-class GuestFacts:
-    """Everything one probe learned. Defaults mean «not said»; ``missing`` names the sections that never came.
-
-    ``complete`` is True only when both markers were there: a text without its end was cut or is still running.
-    ``cut`` maps a section to the number of bytes left out for size.
-    """
-
-    complete: bool = False
-    missing: tuple[str, ...] = ()
-    cut: dict[str, int] = field(default_factory=dict)
-    seconds: float | None = None
-    uid: int | None = None
-    distribution: str = ""
-    kernel: str = ""
-    uptime: float | None = None
-    clock: datetime | None = None
-    utc_offset_minutes: int | None = None
-    service: ServiceFacts = ServiceFacts()
-    processes: tuple[AgentProcess, ...] | None = None
-    disabled_by_file: bool | None = None
-    config_present: bool | None = None
-    config: dict[str, str] = field(default_factory=dict)
-    wire: dict[int, WireTest] = field(default_factory=dict)
-    rules: RuleAnalysis = field(default_factory=RuleAnalysis)
-    log: LogFacts = LogFacts()
-    interfaces: tuple[Interface, ...] = ()
-    default_routes: tuple[str, ...] | None = None
-    route: Route = Route("unknown")
-    disks: tuple[Disk, ...] = ()
-    journal: tuple[str, ...] = ()
-
-    @property
-    def root(self) -> bool | None:
-        """The probe ran as root; a non-root test of the Wire Server proves nothing (the agent drops it itself)."""
-        return None if self.uid is None else self.uid == 0
-
-    def outcome(self, port: int) -> Connect:
-        """How the test of that port ended; NOT_SAID when there was none."""
-        test = self.wire.get(port)
-        return test.outcome if test else Connect.NOT_SAID
-
-    @property
-    def contradictions(self) -> tuple[str, ...]:
-        """Where the rules and the connection disagree, one sentence each; empty when they agree or one is missing."""
-        ruled = self.rules.ports()
-        found = [
-            f"a rule blocks tcp/{port}, yet the Wire Server answers on it"
-            for port in sorted(ruled)
-            if self.outcome(port) is Connect.OK
-        ]
-        silent = [port for port, test in sorted(self.wire.items()) if test.blocked and port not in ruled]
-        if self.rules.complete and not self.rules.undecided:
-            found += [
-                f"tcp/{port} ends {self.outcome(port).value}, yet no rule or route of the guest blocks it"
-                for port in silent
-                if self.route.kind == "unicast"
-            ]
-        return tuple(found)
-
+__all__ = [
+    "AgentProcess",
+    "Connect",
+    "Disk",
+    "GuestFacts",
+    "Interface",
+    "LogFacts",
+    "LogLine",
+    "Route",
+    "ServiceFacts",
+    "WireTest",
+    "is_probe_answer",
+    "parse_probe",
+]
 
 _SECTIONS = {
     "uid": "system",
