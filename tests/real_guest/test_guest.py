@@ -1,6 +1,6 @@
-"""The real guest itself: Ready, a run command through its agent, and each fault made, seen from outside, and undone.
+"""The real guest itself: Ready, a run command through its agent, and faults made, seen from outside, and undone.
 
-One guest for all; each test leaves it Ready.
+One guest for all; each test leaves it Ready. The article's four faults are made in ``test_diagnose``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.real_guest
 _UNDER_WAY, _SILENCE = 8, 16
 #: a reboot takes half a minute, and four times that on a machine that is busy with others
 _RECOVERY = 240
-ANSWERS, REFUSED, TIMES_OUT = "answers", "refused", "times out"
+ANSWERS, TIMES_OUT = "answers", "times out"
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealGuest]:
 
 @pytest.fixture
 def vm(guest: RealGuest) -> LabVm:
-    assert guest.wait_for_upload(time.time(), _RECOVERY), "the agent does not report"
+    assert guest.wait_for_upload(time.time() - _UNDER_WAY, _RECOVERY), "the agent does not report"
     return LabVm(guest)
 
 
@@ -57,21 +57,12 @@ def ssh(guest: RealGuest, user: str = "root") -> str:
     )
     if done.returncode == 0:
         return ANSWERS
-    if "Connection refused" in done.stderr:
-        return REFUSED
     return TIMES_OUT if "timed out" in done.stderr else done.stderr
 
 
 def is_silent(guest: RealGuest) -> bool:
     """Whether the agent has stopped uploading."""
     return not guest.wait_for_upload(time.time() + _UNDER_WAY, _UNDER_WAY + _SILENCE)
-
-
-def wait_for_console(guest: RealGuest, text: bytes, seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while text not in guest.serial_log():
-        assert time.monotonic() < end, f"the console never said {text!r}"
-        time.sleep(0.2)
 
 
 def test_a_ready_guest_is_what_azure_would_see(vm: LabVm, guest: RealGuest) -> None:
@@ -107,16 +98,7 @@ def test_a_run_command_goes_through_the_agent(vm: LabVm, guest: RealGuest) -> No
     assert result.message == "Enable succeeded: \n[stdout]\nhello world\n\n[stderr]\nroot\n"
 
 
-@pytest.mark.parametrize(
-    ("name", "seen_by_ssh"),
-    [
-        ("agent-stopped", ANSWERS),
-        ("no-agent", ANSWERS),
-        ("wire-server-firewalld", ANSWERS),
-        ("nic-down", TIMES_OUT),
-        ("guest-paused", TIMES_OUT),
-    ],
-)
+@pytest.mark.parametrize(("name", "seen_by_ssh"), [("no-agent", ANSWERS), ("guest-paused", TIMES_OUT)])
 def test_a_fault_silences_the_agent_until_it_is_undone(
     vm: LabVm, guest: RealGuest, name: str, seen_by_ssh: str
 ) -> None:
@@ -126,15 +108,6 @@ def test_a_fault_silences_the_agent_until_it_is_undone(
     assert ssh(guest) == seen_by_ssh
     assert guest.serial_log().startswith(console)
     faults.load(name).heal(vm)
-    assert guest.wait_for_upload(time.time(), _RECOVERY)
-
-
-def test_emergency_mode_refuses_ssh_until_fstab_is_right_again(vm: LabVm, guest: RealGuest) -> None:
-    faults.load("fstab-emergency").inject(vm)
-    wait_for_console(guest, b"You are in emergency mode", 240)
-    assert is_silent(guest)
-    assert ssh(guest) == REFUSED
-    faults.load("fstab-emergency").heal(vm)
     assert guest.wait_for_upload(time.time(), _RECOVERY)
 
 
