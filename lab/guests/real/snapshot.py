@@ -20,7 +20,7 @@ from lab.guests.real.image import Image
 from lab.guests.real.metrics import Usage
 from lab.guests.real.qemu import Machine
 
-IDLE_MINUTES = 3
+IDLE_MINUTES = 2
 #: the agent is busy just after it became Ready
 _SETTLE = 20
 #: makes the memory file small; the kernel's message about it must not reach the console
