@@ -88,7 +88,7 @@ class Daemon:
 
         folder = self.home.guest(FIRST)
         folder.mkdir(parents=True, exist_ok=True)
-        guest: Guest = RealGuest(FIRST, folder, cache())
+        guest: Guest = RealGuest(FIRST, folder, cache(), journal=self.cloud.journal.add_platform)
         self._guests.append(guest)
         guest.start()
         self.namespace = getattr(guest, "namespace", None)

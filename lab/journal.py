@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,14 @@ class Journal:
             entry["vm"] = named
         if fault:
             entry["injected"] = fault
+        self._append(entry)
+
+    def add_platform(self, entry: Mapping[str, Any]) -> None:
+        """Note a request that a guest made to its platform's side; ``server`` says to which server of it."""
+        kept = {key: entry.get(key) for key in ("method", "path", "status", "seconds", "server")}
+        self._append({"time": arm_time(entry["time"]), **kept})
+
+    def _append(self, entry: dict[str, Any]) -> None:
         with self._lock:
             self._entries.append(entry)
             if self._path is not None:
