@@ -119,7 +119,8 @@ def parse_metrics(answer: Any) -> HostMetrics:
     now = asked_until or newest + step
     network = _judge_network(out, now, step)
     processor = _judge_cpu(cpu, now, step)
-    if network.fell_at is not None and max(cpu, default=network.fell_at) <= network.fell_at:
+    # a minute that was silent from end to end speaks for the processor as well: whatever stops both leaves 0 in it
+    if network.fell_at is not None and (not cpu or max(cpu) < network.fell_at):
         processor = _Processor(CpuState.UNKNOWN)
     facts = HostMetrics(
         network=network.trend,

@@ -128,6 +128,14 @@ def test_an_older_processor_sample_does_not_speak_for_the_time_after_the_fall() 
     assert facts.cpu is CpuState.UNKNOWN
 
 
+def test_one_wholly_silent_minute_tells_a_living_processor_from_a_dead_one() -> None:
+    alive = judge([41_000] * 60 + [13_000, 0], [3.0] * 61 + [2.5])
+    assert (alive.network, alive.cpu) == (NetworkTrend.FELL_JUST_NOW, CpuState.ALIVE)
+    dead = judge([41_000] * 60 + [13_000, 0], [3.0] * 60 + [1.0, 0.0])
+    assert dead.network is NetworkTrend.FELL_JUST_NOW
+    assert dead.cpu is not CpuState.ALIVE
+
+
 def test_covers_asks_for_a_minute_that_began_later() -> None:
     facts = judge([41_000] * 10)
     assert facts.covers(NEWEST)
