@@ -26,8 +26,8 @@ def main() -> int:
     """Run them, or say why not."""
     reason = missing()
     if reason is None:
-        # a guest for each file, two at once: a guest under emulation waits more than it works
-        command = [sys.executable, "-m", "pytest", "-q", "-m", "real_guest", "-n", "2", "--dist", "loadfile"]
+        # two workers with a guest each: a guest under emulation waits more than it works
+        command = [sys.executable, "-m", "pytest", "-q", "-m", "real_guest", "-n", "2", "--dist", "worksteal"]
         return subprocess.run([*command, "--durations=15"], check=False).returncode
     print(f"\n{'!' * 100}\nTHE TESTS ON THE REAL GUEST WERE SKIPPED: {reason}\n{'!' * 100}\n", file=sys.stderr)
     return 1 if os.environ.get("CI") else 0
