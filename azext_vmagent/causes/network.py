@@ -36,7 +36,7 @@ def remedies(facts: Facts) -> tuple[NextStep, ...]:
         ),
         NextStep(
             "reset the network interface",
-            az_vm("repair reset-nic", facts, "--yes"),
+            az_vm("repair reset-nic", facts),
             effect="a new configuration of the NIC, which undoes a static address set in the guest",
             risk="two restarts; the private address changes for a moment",
             downtime="5-10 min",
