@@ -13,6 +13,13 @@ from pathlib import Path
 
 from lab.guests.base import LabError
 
+#: what a guest answers can be kept byte for byte, to see what the product got; ssh's own exit code stays
+_WRAPPER = """#!/bin/sh
+[ -n "$VMAGENT_LAB_SSH_ANSWER" ] || exec {ssh} -F {config} "$@"
+{{ {ssh} -F {config} "$@"; echo $? >"$VMAGENT_LAB_SSH_ANSWER.code"; }} | tee "$VMAGENT_LAB_SSH_ANSWER"
+exit "$(cat "$VMAGENT_LAB_SSH_ANSWER.code")"
+"""
+
 
 def prepare(folder: Path, guests: Sequence[tuple[str, str]]) -> Path:
     """Write configuration and wrapper for ``guests`` (address, private key file); the folder to put on the path."""
@@ -25,7 +32,7 @@ def prepare(folder: Path, guests: Sequence[tuple[str, str]]) -> Path:
     config.write_text("".join(_host(folder, address, key) for address, key in guests))
     wrapper = binaries / "ssh"
     if Path(real) != wrapper:
-        wrapper.write_text(f'#!/bin/sh\nexec {shlex.quote(real)} -F {shlex.quote(str(config))} "$@"\n')
+        wrapper.write_text(_WRAPPER.format(ssh=shlex.quote(real), config=shlex.quote(str(config))))
         wrapper.chmod(0o755)
     return binaries
 

@@ -35,7 +35,13 @@ class Laboratory:
     """One laboratory in a state folder of its own."""
 
     def __init__(self, state: Path) -> None:
-        self.environment = {**os.environ, "VMAGENT_LAB_HOME": str(state), "VMAGENT_LAB_EXTENSIONS": str(EXTENSIONS)}
+        self._answer = state.parent / f"{state.name}-ssh-answer"
+        self.environment = {
+            **os.environ,
+            "VMAGENT_LAB_HOME": str(state),
+            "VMAGENT_LAB_EXTENSIONS": str(EXTENSIONS),
+            "VMAGENT_LAB_SSH_ANSWER": str(self._answer),
+        }
 
     def lab(self, *arguments: str) -> str:
         done = self._run(arguments)
@@ -50,6 +56,22 @@ class Laboratory:
         call = self.az("vm", "agent-diagnose", "-g", "lab", "-n", name, "-o", "json", *arguments)
         assert "Traceback" not in call.stderr, call.stderr
         document: dict[str, Any] = call.document()
+        return document
+
+    def inside(self, *arguments: str) -> dict[str, Any]:
+        """The document of a diagnosis of vm1 through SSH, whose probe must have kept to its size and time.
+
+        The bound of the time is the probe's own, read from its last line: the machine may be slow, the probe may not.
+        """
+        self._answer.unlink(missing_ok=True)
+        document = self.diagnose("vm1", "--ssh-user", "azureuser", *arguments)
+        answer = self._answer.read_bytes() if self._answer.exists() else b""
+        assert len(answer) <= 4096, f"the probe's answer has {len(answer)} bytes"
+        last = answer.decode("ascii").splitlines()[-1:] or [""]
+        if answer:
+            assert last[0].startswith("end "), last
+            assert float(last[0].split()[1]) <= 8, last
+        document["answerBytes"] = len(answer)
         return document
 
     def status(self, name: str = "vm1") -> dict[str, Any]:
@@ -84,6 +106,11 @@ def run_commands(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def arm_calls(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The calls to ARM itself, without tokens and blobs."""
     return [r for r in requests if r["path"].startswith("/subscriptions/")]
+
+
+def cause(document: dict[str, Any]) -> dict[str, Any]:
+    """The cause that the verdict names; empty when it names none."""
+    return document["verdict"]["cause"] or {}
 
 
 def scenario(document: dict[str, Any]) -> str:
