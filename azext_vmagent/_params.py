@@ -41,6 +41,22 @@ def load_arguments(loader, _):
             "16 VM not running; 17 no agent expected; 18 provisioning; 19 platform; for several VMs the highest, "
             "and 1 when one of them could not be asked.",
         )
+        paste = "By Hand"
+        context.argument(
+            "print_probe",
+            arg_group=paste,
+            nargs="?",
+            const="sh",
+            choices=["sh", "powershell"],
+            help="Print a script to paste into a root shell of the virtual machine (powershell: into an elevated "
+            "PowerShell), however that shell was reached, and do nothing else. Needs no login and no virtual machine.",
+        )
+        context.argument(
+            "probe_output",
+            arg_group=paste,
+            help="File with what the pasted script printed, or - for standard input. All else is asked as usual, and "
+            "no other way into the guest is used.",
+        )
         ssh = "SSH"
         context.argument(
             "ssh_user",

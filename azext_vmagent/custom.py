@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from azext_vmagent import targets
@@ -23,13 +24,19 @@ def diagnose_vm_agent(
     ssh_key: str | None = None,
     ssh_port: int | None = None,
     ssh_host: str | None = None,
+    print_probe: str | None = None,
+    probe_output: str | None = None,
 ) -> Any:
     """Diagnose one VM, or several at once; the object, or None when a person has read the report already."""
+    if print_probe:
+        sys.stdout.write(targets.probe_to_paste(print_probe))
+        return None
     from azext_vmagent.console import Console
     from azext_vmagent.diagnosing import diagnose_all, diagnose_one
 
     found = targets.resolve(cmd.cli_ctx, resource_group_name, vm_name, ids)
-    wish = targets.wish(run_command, ssh_user, ssh_host, ssh_port, ssh_key, timeout)
+    targets.one_only(found, probe_output)
+    wish = targets.wish(run_command, ssh_user, ssh_host, ssh_port, ssh_key, timeout, probe_output)
     console = Console.of(cmd.cli_ctx)
     if len(found) == 1:
         result: Any = diagnose_one(cmd.cli_ctx, found[0], wish, timeout, console)

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
 from azext_vmagent.channels import choice
-from azext_vmagent.channels.choice import ALWAYS, Wish
+from azext_vmagent.channels.choice import Wish
 from azext_vmagent.channels.ssh import SshLogin
 from azext_vmagent.evidence.asking import NotAsked, Said, SourceFailed, ask_all, one_line
 from azext_vmagent.evidence.deadline import Deadline
@@ -27,11 +27,11 @@ from azext_vmagent.facts.reading import (
     HOST_METRICS,
     INSTANCE_VIEW,
     NETWORK,
+    PASTE,
     PORT,
     RESOURCE_HEALTH,
     RUN_COMMAND,
     SERIAL_LOG,
-    SSH,
     Facts,
     read,
     told,
@@ -224,38 +224,26 @@ def _inside(azure: Azure, evidence: Evidence, wish: Wish, deadline: Deadline, wa
     """One look inside the guest, through the first channel that works; the others say why they were not used."""
     facts = read(evidence)
     address = wish.ssh_host or (facts.network.public_address if facts.network else None)
-    nowhere = choice.why_not_inside(facts)
-    refusals = {
-        SSH: nowhere or choice.why_not_ssh(facts, wish, address),
-        RUN_COMMAND: nowhere or choice.why_not_run_command(facts, wish),
-    }
-    order = (RUN_COMMAND, SSH) if wish.run_command == ALWAYS else (SSH, RUN_COMMAND)
-    answers = dict(evidence.answers)
-    for channel in order:
-        refusal = refusals[channel]
-        if refusal is None and any(answers.get(c) and answers[c].state is State.OK for c in order):
-            refusal = "not needed: the guest has answered"
-        if refusal is None and channel == RUN_COMMAND and _says_dead(answers.get(SSH)) and wish.run_command != ALWAYS:
-            refusal = "not sent: the guest did not answer through SSH"
-        if refusal is None and deadline.remaining() < LEAST_INSIDE_SECONDS:
+    tried: dict[str, Answer] = {}
+    for channel in choice.order(wish):
+        refusal = choice.refusal(channel, facts, wish, address, tried)
+        if refusal is None and channel != PASTE and deadline.remaining() < LEAST_INSIDE_SECONDS:
             refusal = "no time left to look inside: --timeout gives more"
         if refusal is not None:
-            answers[channel] = Answer(channel, State.NOT_ASKED, refusal)
+            tried[channel] = Answer(channel, State.NOT_ASKED, refusal)
         else:
             call = _channel(azure, channel, evidence.target, wish, address, deadline)
-            answers[channel] = _said_what_stays(next(iter(ask_all({channel: call}, deadline))))
-        watch(told(answers[channel]))
-    return replace(evidence, answers=answers)
-
-
-def _says_dead(answer: Answer | None) -> bool:
-    return answer is not None and answer.state is State.TIMED_OUT
+            tried[channel] = _said_what_stays(next(iter(ask_all({channel: call}, deadline))))
+        watch(told(tried[channel]))
+    return replace(evidence, answers={**evidence.answers, **tried})
 
 
 def _channel(
     azure: Azure, channel: str, target: Target, wish: Wish, address: str | None, deadline: Deadline
 ) -> Callable[[], Said]:
     earlier = Deadline(deadline.at - CHANNEL_RESERVE_SECONDS)
+    if channel == PASTE:
+        return lambda: _probe_answer(("pasted by hand", wish.pasted or ""))
     if channel == RUN_COMMAND:
         return lambda: _probe_answer(azure.run_command(target, probe_script(), earlier))
     login = SshLogin(address or "", wish.ssh_user or "", wish.ssh_port, wish.ssh_key)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from azext_vmagent.channels.choice import Wish
+from azext_vmagent.facts.guest import is_probe_answer
+from azext_vmagent.facts.paste import pasted_answer
+from azext_vmagent.guest import paste_script
 from azext_vmagent.model import Target
 
 if TYPE_CHECKING:
     from azure.cli.core import AzCli
 
 MINIMUM_SECONDS = 5
+#: the probe answers 4 KB; the rest is a terminal's log around it
+MOST_PASTED = 1 << 20
 
 
 def resolve(cli_ctx: AzCli, group: str | None, name: str | None, ids: list[str] | None) -> list[Target]:
@@ -48,7 +54,67 @@ def _parse(text: str) -> Target:
     return Target(parts["subscription"], parts["resource_group"], parts["name"])
 
 
-def wish(run_command: str, user: str | None, host: str | None, port: int | None, key: str | None, timeout: int) -> Wish:
+def one_only(found: list[Target], probe_output: str | None) -> None:
+    """Raise MutuallyExclusiveArgumentError for one guest's answer and several virtual machines."""
+    from azure.cli.core.azclierror import MutuallyExclusiveArgumentError
+
+    if probe_output is not None and len(found) > 1:
+        raise MutuallyExclusiveArgumentError(
+            "--probe-output holds the answer of one guest, and --ids names several.", "Ask for each on its own."
+        )
+
+
+def probe_to_paste(shell: str) -> str:
+    """What ``--print-probe`` prints. Raises InvalidArgumentValueError for a shell that no script is there for."""
+    from azure.cli.core.azclierror import InvalidArgumentValueError
+
+    if shell == "sh":
+        return paste_script()
+    raise InvalidArgumentValueError(f"--print-probe {shell}: there is no such script yet.", "Give sh.")
+
+
+def pasted(path: str) -> str:
+    """The probe's answer in a file, or in what comes on standard input (``-``). Raises InvalidArgumentValueError."""
+    from azure.cli.core.azclierror import InvalidArgumentValueError
+
+    advice = "Paste what az vm agent-diagnose --print-probe prints into a root shell there, and save what it answers."
+    try:
+        if path == "-":
+            if sys.stdin.isatty():
+                sys.stderr.write("Paste the probe's answer, then end with Ctrl-D (on Windows Ctrl-Z and Enter).\n")
+            raw = sys.stdin.buffer.read(MOST_PASTED + 1)
+        else:
+            with Path(path).expanduser().open("rb") as file:
+                raw = file.read(MOST_PASTED + 1)
+    except OSError as exc:
+        raise InvalidArgumentValueError(f"--probe-output: {path} cannot be read: {exc.strerror}.", advice) from exc
+    if len(raw) > MOST_PASTED:
+        raise InvalidArgumentValueError(
+            f"--probe-output: {path} is larger than a probe's answer can be.",
+            "Keep only the lines from vmagent-probe to end.",
+        )
+    text = pasted_answer(_text(raw))
+    if not is_probe_answer(text):
+        raise InvalidArgumentValueError(f"--probe-output: {path} holds no answer of the probe.", advice)
+    return text
+
+
+def _text(raw: bytes) -> str:
+    """PowerShell's redirection and Notepad write UTF-16 with a byte order mark; the answer itself is ASCII."""
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return raw.decode("utf-16", "replace")
+    return raw.decode("utf-8-sig", "replace")
+
+
+def wish(
+    run_command: str,
+    user: str | None,
+    host: str | None,
+    port: int | None,
+    key: str | None,
+    timeout: int,
+    probe_output: str | None = None,
+) -> Wish:
     """The channels as the user wants them. Raises InvalidArgumentValueError, RequiredArgumentMissingError."""
     from azure.cli.core.azclierror import InvalidArgumentValueError, RequiredArgumentMissingError
 
@@ -67,4 +133,5 @@ def wish(run_command: str, user: str | None, host: str | None, port: int | None,
         raise InvalidArgumentValueError(f"--ssh-key: there is no file {key}.", "Give the path of a private key file.")
     if key is not None and not user:
         raise RequiredArgumentMissingError("--ssh-key needs a user to log in as.", "Add --ssh-user USER.")
-    return Wish(run_command, user, host, port, str(Path(key).expanduser()) if key else None)
+    answer = pasted(probe_output) if probe_output is not None else None
+    return Wish(run_command, user, host, port, str(Path(key).expanduser()) if key else None, answer)

@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "facts": {"model"},
     "causes": {"model", "facts", "channels.choice"},
     "verdict": {"model", "facts", "causes", "channels.choice"},
-    "channels.choice": {"facts"},
+    "channels.choice": {"model", "facts"},
     "report": {"model", "facts", "verdict", "flow"},
     "guest": set(),
     "channels": {"model", "facts", "evidence"},

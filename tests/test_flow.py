@@ -18,6 +18,7 @@ from azext_vmagent.facts.reading import (
     HOST_METRICS,
     INSTANCE_VIEW,
     NETWORK,
+    PASTE,
     PORT,
     RESOURCE_HEALTH,
     RUN_COMMAND,
@@ -355,3 +356,21 @@ def test_the_flow_is_watched_step_by_step_with_what_was_seen():
     assert seen[INSTANCE_VIEW] == "agent Ready, VM running"
     assert seen[PORT] == "SSH-2.0-OpenSSH_8.0 from 203.0.113.7:22"
     assert flow.seconds_by_step(tuple(told))[INSTANCE_VIEW] >= 0
+
+
+# -- by hand -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_pasted_answer_is_the_guests_word_and_nobody_else_is_asked_inside():
+    double = AzureDouble(NOT_READY)
+    found = run(double, Wish("always", ssh_user="ops", pasted=STOPPED))
+    assert (found.verdict.scenario, found.verdict.confidence) == (Scenario.AGENT_STOPPED, Confidence.CERTAIN)
+    assert found.verdict.because[0].channel == PASTE
+    assert {"ssh", "run command"}.isdisjoint(double.asked)
+    assert ended(found, SSH).detail == ended(found, RUN_COMMAND).detail == "not needed: the guest's answer was pasted"
+    assert {"vm", "serial log", "metrics", "health", "nic"} <= set(double.asked)
+
+
+def test_a_pasted_answer_says_nothing_about_the_network_it_may_have_come_through_the_console():
+    found = run(AzureDouble(NOT_READY), Wish(pasted=STOPPED))
+    assert {r.scenario for r in found.verdict.ruled_out} == {Scenario.OS_NOT_RUNNING}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from types import SimpleNamespace
 from typing import Any
 
@@ -132,3 +133,60 @@ def test_a_key_under_the_home_folder_is_found(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "key").touch()
     assert wish(user="ops", key="~/key").ssh_key == str(tmp_path / "key")
+
+
+# -- an answer brought by hand -----------------------------------------------------------------------------------------
+
+ANSWER = "vmagent-probe 1\nuid 0\nend 4 0\n"
+
+
+def brought(path: Any) -> str | None:
+    return targets.wish("auto", None, None, None, None, 60, str(path)).pasted
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_an_answer_in_a_file_is_read_however_the_editor_saved_it(tmp_path, encoding):
+    file = tmp_path / "answer.txt"
+    file.write_bytes(f"root@web:~#\r\n{ANSWER}".encode(encoding))
+    assert brought(file) == ANSWER
+
+
+def test_an_answer_comes_through_standard_input_too(monkeypatch):
+    stdin = SimpleNamespace(buffer=io.BytesIO(ANSWER.encode()), isatty=lambda: False)
+    monkeypatch.setattr(targets.sys, "stdin", stdin)
+    assert brought("-") == ANSWER
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "holds no answer"),
+        (b"bash: sh: command not found\n", "holds no answer"),
+        (bytes(range(256)), "holds no answer"),
+        (ANSWER.encode() + b"x" * (1 << 20), "larger"),
+    ],
+)
+def test_what_is_no_answer_is_refused_with_advice(tmp_path, content, words):
+    file = tmp_path / "answer.txt"
+    file.write_bytes(content)
+    with pytest.raises(InvalidArgumentValueError, match=words) as caught:
+        brought(file)
+    assert caught.value.recommendations
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path):
+    for path in (tmp_path / "gone", tmp_path):
+        with pytest.raises(InvalidArgumentValueError, match="cannot be read"):
+            brought(path)
+
+
+def test_one_answer_is_not_the_word_of_several_guests():
+    two = [Target(SUBSCRIPTION, "rg", name) for name in "ab"]
+    with pytest.raises(MutuallyExclusiveArgumentError):
+        targets.one_only(two, "answer.txt")
+    targets.one_only(two, None)
+    targets.one_only(two[:1], "answer.txt")
+
+
+def test_the_script_to_paste_needs_nothing_and_one_that_is_not_there_is_refused():
+    assert targets.probe_to_paste("sh").startswith("# Paste all of this")

@@ -6,13 +6,15 @@ Command is sent only to an agent that reports Ready while nothing contradicts th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from azext_vmagent.facts.host_metrics import NetworkTrend
 from azext_vmagent.facts.instance_view import AgentStatus
 from azext_vmagent.facts.port import PortOutcome, way_is_open
-from azext_vmagent.facts.reading import Facts
+from azext_vmagent.facts.reading import PASTE, RUN_COMMAND, SSH, Facts
 from azext_vmagent.facts.serial_log import Outlook
+from azext_vmagent.model import Answer, State
 
 ALWAYS, NEVER, AUTO = "always", "never", "auto"
 
@@ -26,6 +28,36 @@ class Wish:
     ssh_host: str | None = None
     ssh_port: int | None = None
     ssh_key: str | None = None
+    #: the probe's answer, brought by hand: then no other way in is used
+    pasted: str | None = None
+
+
+def order(wish: Wish) -> tuple[str, ...]:
+    """The channels in the order in which they are considered; each says why it is used or not."""
+    if wish.pasted is not None:
+        return (PASTE, SSH, RUN_COMMAND)
+    return (RUN_COMMAND, SSH) if wish.run_command == ALWAYS else (SSH, RUN_COMMAND)
+
+
+def refusal(channel: str, facts: Facts, wish: Wish, address: str | None, tried: Mapping[str, Answer]) -> str | None:
+    """Why this channel is not used, in one line, or None when it is. ``tried`` holds the channels before it."""
+    if channel == PASTE:
+        return None
+    if wish.pasted is not None:
+        return "not needed: the guest's answer was pasted"
+    nowhere = why_not_inside(facts)
+    if nowhere:
+        return nowhere
+    reason = why_not_ssh(facts, wish, address) if channel == SSH else why_not_run_command(facts, wish)
+    if reason is None and any(answer.state is State.OK for answer in tried.values()):
+        return "not needed: the guest has answered"
+    if reason is None and channel == RUN_COMMAND and wish.run_command != ALWAYS and _timed_out(tried.get(SSH)):
+        return "not sent: the guest did not answer through SSH"
+    return reason
+
+
+def _timed_out(answer: Answer | None) -> bool:
+    return answer is not None and answer.state is State.TIMED_OUT
 
 
 def why_not_inside(facts: Facts) -> str | None:

@@ -22,9 +22,12 @@ RESOURCE_HEALTH = "resource health"
 NETWORK = "network interface"
 PORT = "port"
 RUN_COMMAND = "run command"
+MANAGED_RUN_COMMAND = "managed run command"
 SSH = "ssh"
+PASTE = "paste"
 
-GUEST_CHANNELS = (SSH, RUN_COMMAND)
+#: in the order of their weight, should several have answered
+GUEST_CHANNELS = (PASTE, SSH, RUN_COMMAND, MANAGED_RUN_COMMAND)
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,8 @@ _SEEN = {
     HOST_METRICS: lambda answer: parse_metrics(answer.value).seen,
     RESOURCE_HEALTH: _seen_health,
     PORT: _seen_port,
+    PASTE: _seen_guest,
     SSH: _seen_guest,
     RUN_COMMAND: _seen_guest,
+    MANAGED_RUN_COMMAND: _seen_guest,
 }

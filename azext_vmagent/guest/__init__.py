@@ -4,7 +4,54 @@ from __future__ import annotations
 
 from pathlib import Path
 
+#: history expansion of an interactive shell would take an exclamation mark for itself, even in a here-document
+_MARK, _STANDS_FOR_MARK = "!", "@21@"
+_PASTE = """\
+# Paste all of this at once into a root shell in the virtual machine: sh, dash, bash or busybox. Another user gets sudo.
+# It reads, changes nothing, and ends within 8 seconds. Copy what it prints (from vmagent-probe to end) to a file, then:
+#   az vm agent-diagnose -g RESOURCE_GROUP -n VM --probe-output FILE
+command sh -c '
+p=$(sed "s/@21@/$(printf "\\041")/g")
+case $(printf "%s\\n" "$p" | cksum 2>/dev/null):${{#p}} in
+    "{checksum} {size}":*|:{length})
+        if [ "$(id -u)" = 0 ] || [ -z "$(command -v sudo)" ]; then printf "%s\\n" "$p" | sh
+        else printf "%s\\n" "$p" | sudo sh; fi ;;
+    *) echo "vmagent: the paste was damaged on the way (it lost or gained bytes): nothing was run, paste it again" ;;
+esac' <<'END_OF_VMAGENT_PROBE' || :
+{script}END_OF_VMAGENT_PROBE
+"""
+
 
 def probe_script() -> str:
     """The POSIX sh probe, to be run as root; it takes no parameters and prints at most 4,096 bytes."""
     return (Path(__file__).parent / "probe.sh").read_text(encoding="ascii")
+
+
+def paste_script() -> str:
+    """The sh probe as one text that is pasted once into an interactive shell, which stays alive afterwards.
+
+    Plain text, for whoever pastes into a root shell wants to read it first; no tabs (they complete), no exclamation
+    marks, no long lines. A paste that lost a byte on a slow console is not run: its checksum says so.
+    """
+    script = probe_script()
+    return _PASTE.format(
+        checksum=_cksum(script.encode("ascii")),
+        size=len(script),
+        length=len(script) - 1,
+        script=script.replace(_MARK, _STANDS_FOR_MARK),
+    )
+
+
+def _cksum(data: bytes) -> int:
+    """POSIX cksum: the CRC of the octets and then of their number, least significant octet first."""
+    count, tail = len(data), b""
+    while count:
+        tail += bytes([count & 0xFF])
+        count >>= 8
+    crc = 0
+    for octet in data + tail:
+        crc ^= octet << 24
+        for _ in range(8):
+            crc = (crc << 1) ^ 0x04C11DB7 if crc & 0x80000000 else crc << 1
+        crc &= 0xFFFFFFFF
+    return crc ^ 0xFFFFFFFF

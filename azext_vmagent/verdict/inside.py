@@ -10,7 +10,7 @@ from azext_vmagent.causes.access import diagnose_again, in_guest
 from azext_vmagent.channels.choice import Wish
 from azext_vmagent.facts.guest import Connect, GuestFacts
 from azext_vmagent.facts.instance_view import AgentStatus
-from azext_vmagent.facts.reading import Facts
+from azext_vmagent.facts.reading import PASTE, Facts
 from azext_vmagent.model import Cause, Confidence, NextStep, Reason, Scenario, Verdict
 from azext_vmagent.verdict import evidence_lines as say
 
@@ -34,6 +34,8 @@ def decide_inside(facts: Facts, wish: Wish) -> Verdict | None:
     stopped = agent.service_cause(guest) or agent.wedged_cause(guest)
     ready = facts.vm is not None and facts.vm.agent is AgentStatus.READY
     alive = tuple(say.out(scenario, why, channel) for scenario, why in _DEAD)
+    if channel == PASTE:
+        alive = (say.out(Scenario.OS_NOT_RUNNING, "a shell in the guest ran the probe", channel),)
     if stopped is not None:
         if facts.vm is not None and facts.vm.provision_vm_agent is False:
             return None

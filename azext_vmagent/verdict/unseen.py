@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from azext_vmagent.facts.port import way_is_open
 from azext_vmagent.facts.reading import (
+    GUEST_CHANNELS,
     HOST_METRICS,
     INSTANCE_VIEW,
+    MANAGED_RUN_COMMAND,
     NETWORK,
+    PASTE,
     PORT,
     RESOURCE_HEALTH,
     RUN_COMMAND,
@@ -22,8 +25,20 @@ _RIGHTS = {
     RESOURCE_HEALTH: "Microsoft.ResourceHealth/availabilityStatuses/read",
     NETWORK: "Microsoft.Network/networkInterfaces/read",
     RUN_COMMAND: "Microsoft.Compute/virtualMachines/runCommand/action",
+    MANAGED_RUN_COMMAND: "Microsoft.Compute/virtualMachines/runCommands/write",
 }
-_ORDER = (INSTANCE_VIEW, SERIAL_LOG, HOST_METRICS, RESOURCE_HEALTH, NETWORK, PORT, RUN_COMMAND, SSH)
+_ORDER = (
+    INSTANCE_VIEW,
+    SERIAL_LOG,
+    HOST_METRICS,
+    RESOURCE_HEALTH,
+    NETWORK,
+    PORT,
+    RUN_COMMAND,
+    MANAGED_RUN_COMMAND,
+    SSH,
+    PASTE,
+)
 
 
 def not_checked(facts: Facts) -> tuple[Reason, ...]:
@@ -33,7 +48,7 @@ def not_checked(facts: Facts) -> tuple[Reason, ...]:
         answer = facts.answers.get(source)
         if answer is None or answer.state is State.OK:
             continue
-        if source in (RUN_COMMAND, SSH) and facts.guest is not None and answer.state is State.NOT_ASKED:
+        if source in GUEST_CHANNELS and facts.guest is not None and answer.state is State.NOT_ASKED:
             continue
         lines.append(Reason(_line(answer), source))
     port, network = facts.port, facts.network
