@@ -20,6 +20,7 @@ KINDS = {
     "reset": "the connection is reset instead of answered",
     "garbled": "a byte order mark and the right answer, cut in half",
     "denied": "403 AuthorizationFailed, naming the action",
+    "cut": "a serial console's connection is lost; argument: after so many bytes from the guest (0)",
 }
 _DEFAULTS = {"429": 5.0, "slow": 30.0}
 _SPECIFICATION = re.compile(

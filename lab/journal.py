@@ -32,8 +32,12 @@ class Journal:
         *,
         vm: str | None,
         fault: str | None,
+        typed: str | None = None,
     ) -> None:
-        """Note one request. ``status`` is None when the connection was reset instead of answered."""
+        """Note one request. ``status`` is None when the connection was reset instead of answered.
+
+        ``typed`` is all that a serial console's client sent to the guest, noted when its session has ended.
+        """
         entry: dict[str, Any] = {
             "time": arm_time(when),
             "method": method,
@@ -46,6 +50,8 @@ class Journal:
             entry["vm"] = named
         if fault:
             entry["injected"] = fault
+        if typed is not None:
+            entry["typed"] = typed
         self._append(entry)
 
     def add_platform(self, entry: Mapping[str, Any]) -> None:

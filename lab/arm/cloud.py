@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lab.arm import errors
+from lab.arm.consoles import Consoles
 from lab.arm.instance_view import Observed, instance_view
 from lab.arm.operations import Operations
 from lab.arm.settings import Settings
@@ -35,6 +36,7 @@ class Cloud:
     injections: Injections = field(default_factory=Injections)
     journal: Journal = field(default_factory=Journal)
     throttle: Throttle = field(default_factory=Throttle)
+    consoles: Consoles = field(default_factory=Consoles)
     #: where clients reach it: ``https://127.0.0.1:PORT``; known once it listens
     base_url: str = ""
     #: signs tokens and SAS addresses

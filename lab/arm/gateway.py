@@ -17,6 +17,7 @@ from lab.arm import (
     managed_run_command,
     network,
     run_command,
+    serial_console,
     subscriptions,
 )
 from lab.arm.cloud import Cloud
@@ -34,6 +35,7 @@ ROUTES: tuple[Route, ...] = (
     *network.ROUTES,
     *insights.ROUTES,
     *health.ROUTES,
+    *serial_console.ROUTES,
 )
 _API_VERSION = re.compile(r"\d{4}-\d\d-\d\d(-preview|-privatepreview)?")
 

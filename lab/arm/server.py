@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from lab import latency
-from lab.arm import gateway
+from lab.arm import gateway, serial_console
 from lab.arm.cloud import Cloud
 from lab.arm.errors import ArmError, too_many_requests
 from lab.arm.exchange import Request, Response, Route
@@ -93,11 +93,16 @@ class _Handler(BaseHTTPRequestHandler):
         request = Request(self.command, self.path, headers, self.rfile.read(length) if length else b"")
         fault = cloud.injections.take(request.method, request.target)
         status: int | None = None
+        typed: str | None = None
         try:
             if fault is not None and fault.kind == "reset":
                 self._reset()
                 return
             time.sleep(latency.of_request(cloud.settings.latency, request.path))
+            if serial_console.is_handshake(request):
+                self.close_connection = True
+                status, typed = self._websocket(request, fault)
+                return
             response = _respond(cloud, request, self.server.routes, fault)
             status = response.status
             with contextlib.suppress(ConnectionError, ssl.SSLError):
@@ -111,7 +116,13 @@ class _Handler(BaseHTTPRequestHandler):
                 time.monotonic() - clock,
                 vm=_vm_of_operation(cloud, request),
                 fault=fault.text if fault else None,
+                typed=typed,
             )
+
+    def _websocket(self, request: Request, fault: Injection | None) -> tuple[int, str | None]:
+        kind = fault.kind if fault is not None else None
+        cut_after = int(fault.argument) if fault is not None and kind == "cut" else None
+        return serial_console.serve(self.server.cloud, request, self.connection, cut_after, kind in _REFUSALS)
 
     def _send(self, response: Response) -> None:
         content = response.content()
@@ -152,6 +163,7 @@ def _respond(cloud: Cloud, request: Request, routes: Sequence[Route], fault: Inj
     return response
 
 
+_REFUSALS = ("denied", "500", "503", "429")
 _ERRORS = {
     "500": ArmError(500, "InternalServerError", "An internal execution error occurred. Please retry later."),
     "503": ArmError(503, "ServiceUnavailable", "The service is unavailable now, please retry the request later."),

@@ -8,6 +8,8 @@ from typing import Any
 from lab import latency
 from lab.guests.base import LabError
 
+_CHOICES = {"console_second": ("takes-over", "refused"), "console_cue": ("first-message", "none")}
+
 
 @dataclass
 class Settings:
@@ -23,6 +25,10 @@ class Settings:
     run_command_limit: float = 1500.0
     #: VMs per page of a list
     page_size: int = 50
+    #: a second user of a serial console ``takes-over`` (Microsoft Learn, «Concurrent usage») or is ``refused``
+    console_second: str = "takes-over"
+    #: the console's client sends its token on the server's ``first-message``, or unasked: ``none``
+    console_cue: str = "first-message"
 
     def change(self, name: str, value: str) -> None:
         """Set one by its name; LabError when there is no such setting or the value does not fit."""
@@ -35,6 +41,8 @@ class Settings:
             raise LabError(f"{name}: '{value}' is not a number") from error
         if name == "latency" and converted not in latency.MODES:
             raise LabError(f"latency is one of {', '.join(latency.MODES)}")
+        if converted not in _CHOICES.get(name, (converted,)):
+            raise LabError(f"{name} is one of {', '.join(_CHOICES[name])}")
         setattr(self, name, converted)
 
     def as_dict(self) -> dict[str, Any]:

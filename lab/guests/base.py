@@ -6,6 +6,7 @@ the counters of the guest's process and its network card. No scenario sets them.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -82,6 +83,9 @@ class Guest(Protocol):
 
     def shell(self, command: str, timeout: float = 60) -> tuple[int, str]:
         """Run a command as root through the side door; (exit code, output). Recorded guests raise LabError."""
+
+    def open_console(self) -> socket.socket:
+        """A connection to the serial console, for one client at a time. LabError or OSError when there is none."""
 
     def close(self) -> None:
         """Everything gone: processes, interfaces, forwards."""

@@ -6,10 +6,12 @@ while the agent lives, through a run command.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
 import shlex
+import socket
 import subprocess
 import sys
 import time
@@ -38,6 +40,10 @@ LOGINS = (("root", "", "sh -s"), ("azureuser", r"\A[^\n]*sudo[\s\S]*", "sudo -n 
 SILENT_SECONDS = 20.0
 RUN_COMMAND_SECONDS = 90.0
 PROBE_ATTEMPTS = 3
+#: how long a console that was pressed Enter at may stay silent, and may pause in its answer
+CONSOLE_SECONDS, CONSOLE_PAUSE = 12.0, 1.5
+_LOGIN_PROMPT = re.compile(rb"[\r\n]\S+ login: ")
+_NO_PROMPT_SINCE = re.compile(rb"emergency mode|for maintenance|reboot: |Kernel panic|\bPassword: ")
 
 #: runs in the guest's network, prints what a connection to port 22 got
 _CONNECT = """
@@ -67,6 +73,9 @@ class Recordable(Protocol):
     @property
     def ssh_key(self) -> Path:
         """Private key of the logins."""
+
+    def open_console(self) -> socket.socket:
+        """As in ``Guest``."""
 
     def power_state(self) -> str:
         """As in ``Guest``."""
@@ -127,6 +136,8 @@ def record(guest: Recordable, folder: Path, *, probe: str, occasion: Occasion, r
     port22 = _port22(guest, run)
     ssh = _ssh_answers(guest, run, probe) if port22["outcome"] == "greeting" else []
     run_command = _run_command_answers(guest, probe)
+    log = guest.serial_log()
+    console = _console(guest, log)
     _watch_uploads(first)
     recorded_at = time.time()
     upload = guest.status_upload()
@@ -148,7 +159,8 @@ def record(guest: Recordable, folder: Path, *, probe: str, occasion: Occasion, r
     _write(folder / "metrics.json", metrics)
     _write(folder / "run_command.json", run_command)
     _write(folder / "ssh.json", ssh)
-    (folder / "serial.log").write_bytes(guest.serial_log())
+    _write(folder / "console.json", console)
+    (folder / "serial.log").write_bytes(log)
 
 
 def _port22(guest: Recordable, run: Run) -> dict[str, Any]:
@@ -185,6 +197,24 @@ def _ssh(guest: Recordable, run: Run, user: str, command: str, stdin: str) -> di
         raise LabError(f"ssh {user}: {answer.stderr.strip()} ({shlex.join(argv)})")
     seconds = round(time.time() - begin, 1)
     return {"exit": answer.returncode, "stdout": answer.stdout, "stderr": answer.stderr, "seconds": seconds}
+
+
+def _console(guest: Recordable, log: bytes) -> dict[str, Any]:
+    """Press Enter once at a login prompt; at anything else no key is pressed, and nothing is recorded as its answer."""
+    prompts = list(_LOGIN_PROMPT.finditer(log))
+    if not prompts or _NO_PROMPT_SINCE.search(log, prompts[-1].end()):
+        return {"printed": "", "seconds": 0.0}
+    printed, seconds = b"", 0.0
+    with guest.open_console() as line:
+        line.sendall(b"\r")
+        begin = time.monotonic()
+        line.settimeout(CONSOLE_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            while piece := line.recv(4096):
+                seconds = seconds or time.monotonic() - begin
+                printed += piece
+                line.settimeout(CONSOLE_PAUSE)
+    return {"printed": printed.decode("latin-1"), "seconds": round(seconds, 1)}
 
 
 def _run_command_answers(guest: Recordable, probe: str) -> list[dict[str, Any]]:

@@ -7,8 +7,10 @@ state and what follows from it (a machine that is off is silent); after a start 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +20,7 @@ from typing import Any
 
 from lab.guests.base import LabError, MinuteSample, RunCommandResult, StatusUpload
 from lab.guests.rebase import shift_text
-from lab.guests.recording import Answer, Port22, load_recording, matching
+from lab.guests.recording import Answer, Console, Port22, load_recording, matching
 from lab.guests.ssh_replay import NOT_RECORDED, Keys, ReplayServer
 from lab.guests.tcp_port import Port, RefusedPort, ResetPort, SilentPort
 
@@ -131,6 +133,22 @@ class RecordedGuest:
     def shell(self, command: str, timeout: float = 60) -> tuple[int, str]:
         """Raise: a recording has no inside."""
         raise LabError(f"{self.name} is a recording and has no side door: use a real guest (--guest real)")
+
+    def open_console(self) -> socket.socket:
+        """Answer Enter as the real guest did, and no other key: the rest of a console was not recorded."""
+        recorded = self.recording.console
+        if recorded is None:
+            raise LabError(f"{self.name}'s recording is older than the console: record it again")
+        ours, theirs = socket.socketpair()
+        threading.Thread(target=self._answer_enter, args=(theirs, recorded), daemon=True).start()
+        return ours
+
+    def _answer_enter(self, line: socket.socket, recorded: Console) -> None:
+        with line, contextlib.suppress(OSError):
+            while keys := line.recv(1024):
+                if b"\r" in keys and self._power == "running":
+                    time.sleep(min(recorded.seconds, self._longest_answer))
+                    line.sendall(recorded.printed.encode("latin-1"))
 
     def close(self) -> None:
         """Give the port back."""

@@ -38,6 +38,14 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Console:
+    """What the serial console printed when Enter was pressed once at it: ``printed`` after ``seconds``."""
+
+    printed: str
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Upload:
     """Age of the last status blob when the recording was made, and whether newer ones kept coming."""
 
@@ -90,6 +98,7 @@ class Recording:
     metrics: Metrics
     run_command: tuple[Answer, ...]
     ssh: tuple[Answer, ...]
+    console: Console | None = None
 
 
 def load_recording(folder: Path) -> Recording:
@@ -110,6 +119,7 @@ def load_recording(folder: Path) -> Recording:
         metrics=_metrics(_first(folders, "metrics.json")),
         run_command=_answers(_first(folders, "run_command.json")),
         ssh=_answers(_first(folders, "ssh.json")),
+        console=_console(_first(folders, "console.json")),
     )
 
 
@@ -164,6 +174,10 @@ def _metrics(raw: bytes | None) -> Metrics:
 
 def _answers(raw: bytes | None) -> tuple[Answer, ...]:
     return tuple(Answer(**answer) for answer in json.loads(raw)) if raw else ()
+
+
+def _console(raw: bytes | None) -> Console | None:
+    return Console(**json.loads(raw)) if raw else None
 
 
 def _epoch(iso: str) -> float:

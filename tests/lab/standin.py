@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -59,6 +60,7 @@ class FakeGuest:
     log: bytes = b"\x1b[0mDebian GNU/Linux 12 fake ttyS0\r\n\r\nfake login: "
     scripts: list[list[str]] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
+    lines: list[socket.socket] = field(default_factory=list)
     gate: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
@@ -109,6 +111,11 @@ class FakeGuest:
 
     def shell(self, command: str, timeout: float = 60) -> tuple[int, str]:
         raise LabError("a fake guest has no side door")
+
+    def open_console(self) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        self.lines.append(theirs)
+        return ours
 
     def close(self) -> None:
         """Nothing to close."""

@@ -200,3 +200,23 @@ def test_every_recording_of_the_laboratory_can_be_served(folder, lab_keys):
         LabVm(guest, **guest.vm_overrides)
     finally:
         guest.close()
+
+
+def test_the_console_answers_enter_as_recorded_and_no_other_key(recorded):
+    guest = recorded({"console.json": {"printed": "\r\nvm1 login: ", "seconds": 0.0}})
+    with guest.open_console() as line:
+        line.settimeout(0.2)
+        line.sendall(b"root")
+        with pytest.raises(TimeoutError):
+            line.recv(100)
+        line.sendall(b"\r")
+        assert line.recv(100) == b"\r\nvm1 login: "
+        guest.deallocate()
+        line.sendall(b"\r")
+        with pytest.raises(TimeoutError):
+            line.recv(100)
+
+
+def test_a_recording_older_than_the_console_has_none(recorded):
+    with pytest.raises(LabError, match="record it again"):
+        recorded({}).open_console()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import shutil
+import socket
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from lab.guests.real.metrics import Sampler
 from lab.guests.real.network import Network
 from lab.guests.real.qemu import Machine
 from lab.guests.real.snapshot import Snapshot
+from lab.guests.real.unix_socket import connect
 from lab.guests.real.waiting import until
 from lab.platform.fabric import Fabric
 from lab.platform.http_service import Journal
@@ -144,6 +146,10 @@ class RealGuest:
     def minute_samples(self, since: float, until: float) -> list[MinuteSample]:
         """See ``Guest``, and ``metrics`` on the minutes before a restored guest's start."""
         return self._sampler.samples(since, until) if self._sampler else []
+
+    def open_console(self) -> socket.socket:
+        """See ``Guest``. QEMU writes ``serial_log`` whether or not somebody is connected."""
+        return connect(self.console, 5)
 
     def shell(self, command: str, timeout: float = 60) -> tuple[int, str]:
         """See ``Guest``."""
