@@ -23,6 +23,6 @@ setup(
         "Programming Language :: Python :: 3",
     ],
     packages=find_packages(include=["azext_vmagent", "azext_vmagent.*"]),
-    package_data={"azext_vmagent": ["azext_metadata.json", "guest/*.sh"]},
+    package_data={"azext_vmagent": ["azext_metadata.json", "guest/*.sh", "guest/*.ps1"]},
     install_requires=["azure-mgmt-compute>=34.1"],
 )

@@ -108,7 +108,7 @@ def test_what_every_az_vm_loads_is_light():
 def test_the_product_knows_nothing_of_the_laboratory():
     forbidden = re.compile(r"\blab\b|vmagent-lab|VMAGENT_LAB|127\.0\.\d+\.4|50342|IDENTITY_ENDPOINT", re.IGNORECASE)
     for path in sorted(PRODUCT.rglob("*")):
-        if path.suffix in (".py", ".sh", ".json") and "tests" not in path.parts:
+        if path.suffix in (".py", ".sh", ".ps1", ".json") and "tests" not in path.parts:
             assert not forbidden.search(path.read_text()), path
 
 
@@ -125,5 +125,5 @@ def test_the_wheel_holds_the_product_and_nothing_else():
 
     names = zipfile.ZipFile(built[-1]).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"azext_vmagent"}
-    assert "azext_vmagent/guest/probe.sh" in names
+    assert {"azext_vmagent/guest/probe.sh", "azext_vmagent/guest/probe.ps1"} <= set(names)
     assert "azext_vmagent/azext_metadata.json" in names

@@ -24,6 +24,7 @@ from azext_vmagent.facts.guest_facts import (
     ServiceFacts,
     WireTest,
 )
+from azext_vmagent.facts.guest_windows import is_windows_answer, parse_windows_probe
 
 __all__ = [
     "AgentProcess",
@@ -64,6 +65,8 @@ def parse_probe(text: str) -> GuestFacts:
     >>> facts.complete, facts.root, facts.outcome(80).value
     (True, True, 'timed-out')
     """
+    if is_windows_answer(text):
+        return parse_windows_probe(text)
     raw = [line for line in (_clean(line) for line in text.splitlines()) if line]
     begun = next((at for at, line in enumerate(raw) if line.startswith("vmagent-probe ")), None)
     ended = next((line.split() for line in reversed(raw) if line.startswith("end ")), None)
@@ -110,7 +113,7 @@ def is_probe_answer(text: str) -> bool:
     >>> is_probe_answer("This account is currently not available.\\n"), is_probe_answer("…cut\\nend 4 0\\n")
     (False, True)
     """
-    return any(line.startswith(("vmagent-probe ", "end ")) for line in text.splitlines())
+    return any(line.startswith(("vmagent-probe ", "vmagent-probe-windows ", "end ")) for line in text.splitlines())
 
 
 def _clean(line: str) -> str:

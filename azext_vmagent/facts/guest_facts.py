@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from azext_vmagent.facts.firewall import RuleAnalysis
+
+if TYPE_CHECKING:
+    from azext_vmagent.facts.windows_facts import WindowsFacts
 
 
 class Connect(str, Enum):
@@ -158,7 +162,7 @@ class GuestFacts:
     """Everything one probe learned. Defaults mean «not said»; ``missing`` names the sections that never came.
 
     ``complete`` is True only when both markers were there: a text without its end was cut or is still running.
-    ``cut`` maps a section to the number of bytes left out for size.
+    ``cut`` maps a section to the number of bytes left out for size. ``windows`` is None for a Linux guest.
     """
 
     complete: bool = False
@@ -184,6 +188,7 @@ class GuestFacts:
     route: Route = Route("unknown")
     disks: tuple[Disk, ...] = ()
     journal: tuple[str, ...] = ()
+    windows: WindowsFacts | None = None
 
     @property
     def root(self) -> bool | None:

@@ -27,6 +27,11 @@ def probe_script() -> str:
     return (Path(__file__).parent / "probe.sh").read_text(encoding="ascii")
 
 
+def windows_probe_script() -> str:
+    """The PowerShell probe, to be run as SYSTEM or elevated; the same promises."""
+    return (Path(__file__).parent / "probe.ps1").read_text(encoding="ascii")
+
+
 def paste_script() -> str:
     """The sh probe as one text that is pasted once into an interactive shell, which stays alive afterwards.
 
