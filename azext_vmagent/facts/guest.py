@@ -1,7 +1,8 @@
 """What the guest said about itself: the probe's text as typed facts. Pure; never raises on any input.
 
-The probe (``guest/probe.sh``) prints one fact a line, ``key value``; the parser takes what it knows, ignores the rest
-and names what is missing. All text comes from the guest and is hostile until quoted by whoever shows it.
+The probe (``guest/probe.sh``) prints one fact a line, ``key value``, in a frame that ``probe_answer.py`` takes off; the
+parser takes what it knows, ignores the rest and names what is missing. All text comes from the guest and is hostile
+until quoted by whoever shows it.
 """
 
 from __future__ import annotations
@@ -16,24 +17,29 @@ from azext_vmagent.facts.guest_facts import (
     AgentProcess,
     Connect,
     Disk,
+    DropInLine,
     GuestFacts,
     Interface,
     LogFacts,
     LogLine,
+    Program,
     Route,
     ServiceFacts,
     WireTest,
 )
 from azext_vmagent.facts.guest_windows import is_windows_answer, parse_windows_probe
+from azext_vmagent.facts.probe_answer import read_answer
 
 __all__ = [
     "AgentProcess",
     "Connect",
     "Disk",
+    "DropInLine",
     "GuestFacts",
     "Interface",
     "LogFacts",
     "LogLine",
+    "Program",
     "Route",
     "ServiceFacts",
     "WireTest",
@@ -67,10 +73,8 @@ def parse_probe(text: str) -> GuestFacts:
     """
     if is_windows_answer(text):
         return parse_windows_probe(text)
-    raw = [line for line in (_clean(line) for line in text.splitlines()) if line]
-    begun = next((at for at, line in enumerate(raw) if line.startswith("vmagent-probe ")), None)
-    ended = next((line.split() for line in reversed(raw) if line.startswith("end ")), None)
-    body = raw if begun is None else raw[begun + 1 :]
+    answer = read_answer(text)
+    body = answer.lines
     said: dict[str, list[str]] = {}
     for line in body:
         key, _, value = line.partition(" ")
@@ -81,10 +85,10 @@ def parse_probe(text: str) -> GuestFacts:
     listings = _listings(said, body, cut)
     answering = frozenset(port for port, test in wire.items() if test.outcome is Connect.OK)
     return GuestFacts(
-        complete=begun is not None and ended is not None,
+        complete=answer.whole,
         missing=_missing(said),
         cut=cut,
-        seconds=_number(ended[1]) if ended and len(ended) > 1 else None,
+        seconds=_number(answer.seconds or ""),
         uid=_int(_first(said, "uid")),
         distribution=_first(said, "os"),
         kernel=_first(said, "kernel"),
@@ -104,6 +108,14 @@ def parse_probe(text: str) -> GuestFacts:
         route=route,
         disks=_disks(said.get("disk", [])),
         journal=tuple(said.get("journal", ())),
+        program=_program(said),
+        mount_of=dict(pair for pair in (_pair(line) for line in said.get("holds", ())) if all(pair)),
+        file_counts={name: int(count) for name, count in map(_pair, said.get("files", ())) if _int(count) is not None},
+        metadata=_metadata(said),
+        memory_kib=_memory(_first(said, "memory")),
+        fips={"1": True, "0": False}.get(_first(said, "fips")),
+        proxy_agent=_proxy_agent(said),
+        kernel_words=tuple(said.get("dmesg", ())),
     )
 
 
@@ -116,18 +128,16 @@ def is_probe_answer(text: str) -> bool:
     return any(line.startswith(("vmagent-probe ", "vmagent-probe-windows ", "end ")) for line in text.splitlines())
 
 
-def _clean(line: str) -> str:
-    return "".join(character for character in line if " " <= character <= "~").rstrip()
-
-
 _JOBS = {
     "system": "system",
     "wire80": "wire server 80",
     "wire32526": "wire server 32526",
+    "imds": "instance metadata",
     "netfilter": "firewall",
     "firewalld": "firewalld",
     "ufw": "ufw",
     "unit": "service",
+    "runtime": "agent's program",
     "service": "processes",
     "network": "network",
     "agent_log": "agent log",
@@ -207,6 +217,8 @@ def _service(said: Lines) -> ServiceFacts:
         if mark:
             units.setdefault(name, {})[key] = value
     has_systemd = _yes(_first(said, "systemd"))
+    others = {name: told for name, told in units.items() if not name.startswith("wa")}
+    units = {name: told for name, told in units.items() if name not in others}
     if not units:
         return ServiceFacts(has_systemd=has_systemd, load_state="not-found" if "none" in said.get("unit", ()) else "")
     name = max(
@@ -233,7 +245,54 @@ def _service(said: Lines) -> ServiceFacts:
         private_network=_yes(told.get("PrivateNetwork", "")),
         drop_ins=told.get("DropInPaths", ""),
         environment=told.get("Environment", ""),
+        ip_address_allow=told.get("IPAddressAllow", ""),
+        network_namespace=told.get("NetworkNamespacePath", ""),
+        address_families=told.get("RestrictAddressFamilies", ""),
+        frozen=told.get("FreezerState", "") in ("frozen", "freezing", "frozen-by-parent"),
+        slice_deny={unit: other["IPAddressDeny"] for unit, other in others.items() if "IPAddressDeny" in other},
+        unmet_condition=_first(said, "condition"),
+        drop_in_lines=tuple(DropInLine(*pair) for pair in map(_pair, said.get("dropin", ()))),
     )
+
+
+def _pair(line: str) -> tuple[str, str]:
+    name, _, value = line.partition(" ")
+    return name, value.strip()
+
+
+def _proxy_agent(said: Lines) -> str:
+    """Lines ``unit azure-proxy-agent.service ActiveState=active``."""
+    words = [line for line in said.get("unit", ()) if line.startswith("azure-proxy-agent.service ActiveState=")]
+    return words[0].partition("=")[2] if words else ""
+
+
+def _program(said: Lines) -> Program:
+    """Lines ``program /usr/sbin/waagent ok``, ``python /usr/bin/python3 failed 1 ImportError: …``, ``package …``."""
+    path, state = _pair(_first(said, "program"))
+    interpreter, told = _pair(_first(said, "python"))
+    word, rest = _pair(told)
+    code, error = _pair(rest) if word == "failed" else ("", "")
+    return Program(
+        path=path,
+        state=state,
+        interpreter=interpreter,
+        interpreter_state=word,
+        version=rest.removeprefix("WALinuxAgent-") if word == "ok" else "",
+        error=error or (f"exit status {code}" if code else ""),
+        packages=tuple(said.get("package", ())),
+        openssl=_yes(_first(said, "openssl")),
+    )
+
+
+def _metadata(said: Lines) -> Connect:
+    """A line ``imds OUTCOME STATUS TOOL``: the instance metadata service, which no agent rule guards."""
+    word = _first(said, "imds").partition(" ")[0]
+    return Connect(word) if word in _OUTCOMES else Connect.NOT_SAID
+
+
+def _memory(line: str) -> tuple[int, int] | None:
+    numbers = [_int(part) for part in line.split()[:2]]
+    return (numbers[0], numbers[1]) if len(numbers) == 2 and None not in numbers else None  # type: ignore[return-value]
 
 
 def _processes(said: Lines) -> tuple[AgentProcess, ...] | None:
@@ -340,14 +399,23 @@ _ROUTE_ERRORS = {
 
 
 def _disks(lines: Sequence[str]) -> tuple[Disk, ...]:
-    """Lines ``disk 23% 82724508 / 3% rw``: use, KiB free, mount, use of inodes, mode."""
+    """Lines ``disk 23% 82724508 / 3% rw,noexec 249358``: use, KiB free, mount, use of inodes, mode, inodes free."""
     found = {}
     for line in lines:
         parts = line.split()
-        if len(parts) == 5:
-            used, free, mount, inodes, mode = parts
-            read_only = {"ro": True, "rw": False}.get(mode)
-            found[mount] = Disk(mount, _int(used.rstrip("%")), _int(inodes.rstrip("%")), read_only, _int(free))
+        if len(parts) in (5, 6):
+            used, free, mount, inodes, mode, left = (*parts, "")[:6]
+            flags = mode.split(",")
+            read_only = {"ro": True, "rw": False}.get(flags[0])
+            found[mount] = Disk(
+                mount,
+                _int(used.rstrip("%")),
+                _int(inodes.rstrip("%")),
+                read_only,
+                _int(free),
+                _int(left),
+                "noexec" in flags,
+            )
     return tuple(found.values())
 
 

@@ -11,6 +11,9 @@ from azext_vmagent.facts.firewall import RuleAnalysis
 
 if TYPE_CHECKING:
     from azext_vmagent.facts.windows_facts import WindowsFacts
+#: an agent's goal state, status and log need some hundred KiB; extensions some MiB
+FULL_KIB = 512
+FULL_INODES = 16
 
 
 class Connect(str, Enum):
@@ -46,10 +49,20 @@ class WireTest:
 
 
 @dataclass(frozen=True)
+class DropInLine:
+    """One setting in a unit's drop-in file: ``IPAddressDeny=168.63.129.16``."""
+
+    path: str
+    setting: str
+
+
+@dataclass(frozen=True)
 class ServiceFacts:
     """The agent's unit as ``systemctl show`` prints it; empty strings where systemd said nothing.
 
-    ``unit`` is None when neither name exists or there is no systemctl (see ``has_systemd``).
+    ``unit`` is None when neither name exists or there is no systemctl (see ``has_systemd``). ``unmet_condition`` is the
+    condition that kept it from starting (``ConditionPathExists=/etc/waagent.conf``), ``slice_deny`` the addresses that
+    a slice around it denies.
     """
 
     has_systemd: bool | None = None
@@ -71,6 +84,13 @@ class ServiceFacts:
     private_network: bool | None = None
     drop_ins: str = ""
     environment: str = ""
+    ip_address_allow: str = ""
+    network_namespace: str = ""
+    address_families: str = ""
+    frozen: bool = False
+    slice_deny: dict[str, str] = field(default_factory=dict)
+    unmet_condition: str = ""
+    drop_in_lines: tuple[DropInLine, ...] = ()
 
     @property
     def running(self) -> bool | None:
@@ -85,6 +105,34 @@ class AgentProcess:
     pid: int
     state: str
     command: str
+
+    @property
+    def worker(self) -> bool:
+        """The one that fetches goal states and reports; the other is the daemon that starts it."""
+        return "-run-exthandlers" in self.command
+
+    @property
+    def halted(self) -> bool:
+        """Stopped by a signal or a debugger."""
+        return self.state[:1] in ("T", "t")
+
+
+@dataclass(frozen=True)
+class Program:
+    """What the agent's unit starts: a script and its interpreter, each ``ok``, ``missing``, ``not-executable``, …
+
+    ``interpreter_state`` is also ``runs`` (a worker of it runs, nothing was tried), ``failed`` (``error`` is the last
+    line it printed) or ``unknown`` (no python). ``packages`` are ``name version state`` as dpkg or rpm know them.
+    """
+
+    path: str = ""
+    state: str = ""
+    interpreter: str = ""
+    interpreter_state: str = ""
+    version: str = ""
+    error: str = ""
+    packages: tuple[str, ...] = ()
+    openssl: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -148,13 +196,25 @@ class Route:
 
 @dataclass(frozen=True)
 class Disk:
-    """Use of one mount in percent; None where ``df`` did not say."""
+    """Use of one mount in percent; None where ``df`` did not say. ``free_kib`` is what root may still write."""
 
     mount: str
     used_percent: int | None = None
     inodes_percent: int | None = None
     read_only: bool | None = None
     free_kib: int | None = None
+    free_inodes: int | None = None
+    no_exec: bool = False
+
+    @property
+    def full(self) -> bool:
+        """No room even for root: less than the agent needs for one status file and a line of its log."""
+        return self.free_kib is not None and self.free_kib < FULL_KIB and (self.used_percent or 0) >= 99
+
+    @property
+    def out_of_inodes(self) -> bool:
+        """No file can be made any more."""
+        return self.free_inodes is not None and self.free_inodes < FULL_INODES and (self.inodes_percent or 0) >= 99
 
 
 @dataclass(frozen=True)
@@ -163,6 +223,9 @@ class GuestFacts:
 
     ``complete`` is True only when both markers were there: a text without its end was cut or is still running.
     ``cut`` maps a section to the number of bytes left out for size. ``windows`` is None for a Linux guest.
+    ``complete`` is True only when both markers were there and the checksum is right: else it was cut or garbled.
+    ``cut`` maps a section to the number of bytes left out for size, ``mount_of`` the agent's folders to their mounts.
+    ``memory_kib`` is total and available, ``proxy_agent`` the state of the Guest Proxy Agent's unit, if there is one.
     """
 
     complete: bool = False
@@ -189,11 +252,24 @@ class GuestFacts:
     disks: tuple[Disk, ...] = ()
     journal: tuple[str, ...] = ()
     windows: WindowsFacts | None = None
+    program: Program = Program()
+    mount_of: dict[str, str] = field(default_factory=dict)
+    file_counts: dict[str, int] = field(default_factory=dict)
+    metadata: Connect = Connect.NOT_SAID
+    memory_kib: tuple[int, int] | None = None
+    fips: bool | None = None
+    proxy_agent: str = ""
+    kernel_words: tuple[str, ...] = ()
 
     @property
     def root(self) -> bool | None:
         """The probe ran as root; a non-root test of the Wire Server proves nothing (the agent drops it itself)."""
         return None if self.uid is None else self.uid == 0
+
+    def agent_disks(self) -> tuple[Disk, ...]:
+        """The mounts that hold the agent's folder and its log, as far as the guest said."""
+        mounts = [self.mount_of[folder] for folder in ("/var/lib/waagent", "/var/log") if folder in self.mount_of]
+        return tuple(disk for disk in self.disks if disk.mount in mounts)
 
     def outcome(self, port: int) -> Connect:
         """How the test of that port ended; NOT_SAID when there was none."""

@@ -14,3 +14,21 @@ def as_root(vm: LabVm, command: str, timeout: float = 60) -> str:
     if code != 0:
         raise LabError(f"`{command}` failed in the guest with {code}: {output.strip()}")
     return output
+
+
+DROP_IN = f"/etc/systemd/system/{AGENT}.d/90-hardening.conf"
+
+
+def drop_in(vm: LabVm, text: str) -> None:
+    """Give the agent's unit a drop-in file; it takes effect at the next start."""
+    as_root(vm, f"mkdir -p {DROP_IN.rpartition('/')[0]}; printf '{text}' >{DROP_IN}; systemctl daemon-reload")
+
+
+def no_drop_in(vm: LabVm) -> None:
+    """Take it away again, with its folder."""
+    as_root(vm, f"rm -f {DROP_IN}; rmdir {DROP_IN.rpartition('/')[0]}; systemctl daemon-reload")
+
+
+def restart_agent(vm: LabVm) -> None:
+    """Restart the agent, also one whose start limit is used up; whether it stays up is not looked at."""
+    as_root(vm, f"systemctl reset-failed {AGENT}; systemctl restart {AGENT} || true", 90)

@@ -6,7 +6,10 @@ stay. Every form keeps its width, so columns and truncated tails keep their shap
 
 from __future__ import annotations
 
+import base64
+import gzip
 import re
+import textwrap
 from datetime import datetime, timedelta, timezone
 
 #: how far from the moment of recording a time may lie and still belong to it
@@ -26,6 +29,22 @@ _NAMED = re.compile(
 )
 #: 1795474218, 1795474218.25
 _EPOCH = re.compile(r"(?<![\d.])\d{10}(?!\d)")
+
+#: the probe's answer, packed, and the checksum in the last line of any: moved times have another one, so none is said
+_PACKED = re.compile(r"^(vmagent-probe 1 gzip\n)((?:[A-Za-z0-9+/=]+\n)+)(?=end )", re.MULTILINE)
+_CHECKSUM = re.compile(r"^(end [\d.]+ \d+) \d+$", re.MULTILINE)
+
+
+def shift_answer(text: str, recorded_at: float, seconds: float) -> str:
+    """Return what a script printed with its times moved as by ``shift_text``, inside a packed answer too."""
+
+    def packed(match: re.Match[str]) -> str:
+        moved = shift_text(gzip.decompress(base64.b64decode(match[2])).decode(), recorded_at, seconds)
+        return match[1] + textwrap.fill(base64.b64encode(gzip.compress(moved.encode())).decode(), 76) + "\n"
+
+    if "vmagent-probe" in text:
+        text = _CHECKSUM.sub(r"\1 -", text)
+    return _PACKED.sub(packed, shift_text(text, recorded_at, seconds))
 
 
 def shift_text(text: str, recorded_at: float, seconds: float) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.guests.base import LabError, MinuteSample, RunCommandResult, StatusUpload
-from lab.guests.rebase import shift_text
+from lab.guests.rebase import shift_answer, shift_text
 from lab.guests.recording import Answer, Console, Port22, load_recording, matching
 from lab.guests.ssh_replay import NOT_RECORDED, Keys, ReplayServer
 from lab.guests.tcp_port import Port, RefusedPort, ResetPort, SilentPort
@@ -203,7 +203,7 @@ class RecordedGuest:
         return replace(answer, stdout=self._moved(answer.stdout), stderr=self._moved(answer.stderr))
 
     def _moved(self, text: str) -> str:
-        return shift_text(text, self.recording.recorded_at, self._moment - self.recording.recorded_at)
+        return shift_answer(text, self.recording.recorded_at, self._moment - self.recording.recorded_at)
 
     def _last_alive(self) -> float:
         return self._off[-1][0] if self._off and self._off[-1][1] == math.inf else time.time()

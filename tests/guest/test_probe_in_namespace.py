@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from azext_vmagent.facts.guest import Connect, GuestFacts
+from azext_vmagent.facts.guest import Connect, GuestFacts, parse_probe
 from tests.guest.namespace import AGENT_RULES, WIRE, NamespaceGuest, lacking, namespace_guest
 
 pytestmark = pytest.mark.skipif(bool(lacking()), reason=f"NOT TRIED against real rules: lacking {lacking()}")
@@ -153,6 +153,38 @@ def test_a_thousand_rules_still_fit(guest: NamespaceGuest) -> None:
     assert facts.outcome(80) is Connect.OK
 
 
+#: with what is left after each of these is taken away the answer is packed, but for the last
+PACKERS = {"all there": (), "no base64": ("base64",), "no gzip": ("gzip",)}
+
+
+@pytest.mark.parametrize("lacking_tools", PACKERS.values(), ids=PACKERS)
+@pytest.mark.parametrize("shell", ["dash", "busybox ash"])
+def test_what_does_not_fit_is_packed_where_the_tools_are(
+    guest: NamespaceGuest, shell: str, lacking_tools: tuple[str, ...]
+) -> None:
+    rules = "\n".join(f"-A OUTPUT -d 168.63.{n // 250}.{n % 250} -p tcp -m tcp --dport 80 -j DROP" for n in range(80))
+    guest.sh(f"iptables-restore <<'X'\n*filter\n:OUTPUT ACCEPT\n{rules}\nCOMMIT\nX")
+    # busybox's shell has tools of its own
+    hide = "\n".join(f"mount --bind /dev/null /usr/bin/{tool}" for tool in lacking_tools)
+    text = guest.answer(shell, hide)
+    facts = parse_probe(text)
+    assert facts.complete
+    if "gzip" in lacking_tools and shell == "dash":
+        assert text.startswith("vmagent-probe 1\n")
+        assert facts.cut["netfilter"] > 0
+    else:
+        assert text.startswith("vmagent-probe 1 gzip\n")
+        assert (facts.cut, facts.rules.complete) == ({}, True)
+
+
+def test_every_answer_can_be_had_packed(guest: NamespaceGuest) -> None:
+    """For a terminal, which breaks long lines."""
+    text = guest.answer('sh -c "sed s/^packed=if-larger/packed=always/ | dash"')
+    assert text.startswith("vmagent-probe 1 gzip\n")
+    assert max(map(len, text.splitlines())) <= 76
+    assert parse_probe(text).outcome(80) is Connect.OK
+
+
 @pytest.mark.parametrize("shell", ["dash", "bash", "busybox ash"])
 def test_every_shell_says_the_same(guest: NamespaceGuest, shell: str) -> None:
     if shutil.which(shell.partition(" ")[0]) is None:
@@ -240,7 +272,6 @@ def _readable(path: Path) -> bool:
 def test_nothing_is_left_behind(guest: NamespaceGuest) -> None:
     guest.sh(f"iptables -w -A OUTPUT -d {WIRE} -j REJECT")
     rules = guest.sh("iptables-save | grep '^-'")
-    before = set(Path("/run").glob("vmagent.*"))
-    guest.probe()
-    assert set(Path("/run").glob("vmagent.*")) == before
+    text = guest.answer("sh -c 'dash; ls -d /run/vmagent.* 2>/dev/null; :'", "mount -t tmpfs run /run")
+    assert text.splitlines()[-1].startswith("end ")
     assert guest.sh("iptables-save | grep '^-'") == rules

@@ -1,10 +1,12 @@
 """Times inside recorded texts move; what only looks like one stays."""
 
+import base64
+import gzip
 from datetime import datetime, timezone
 
 import pytest
 
-from lab.guests.rebase import shift_text
+from lab.guests.rebase import shift_answer, shift_text
 
 RECORDED_AT = datetime(2026, 11, 23, 22, 53, tzinfo=timezone.utc).timestamp()
 DAY = 86400
@@ -35,3 +37,17 @@ def test_shift(before, after):
 def test_a_year_may_turn_between_the_line_and_the_recording():
     new_year = datetime(2027, 1, 1, 0, 10, tzinfo=timezone.utc).timestamp()
     assert shift_text("Dec 31 23:59:00 azlab", new_year, DAY) == "Jan  1 23:59:00 azlab"
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_probes_answer_stays_readable_and_claims_no_checksum_that_is_not_its_own(packed: bool) -> None:
+    body = b"uid 0\nnow 2026-11-23T22:53:00Z\n"
+    if packed:
+        head, body = "vmagent-probe 1 gzip\n", base64.encodebytes(gzip.compress(body))
+    else:
+        head = "vmagent-probe 1\n"
+    moved = shift_answer(f"[stdout]\n{head}{body.decode()}end 0.4 0 1234567\n[stderr]\n", RECORDED_AT, DAY)
+    inside = moved.partition(head)[2].partition("end ")[0].encode()
+    text = gzip.decompress(base64.b64decode(inside)) if packed else inside
+    assert text == b"uid 0\nnow 2026-11-24T22:53:00Z\n"
+    assert moved.endswith("end 0.4 0 -\n[stderr]\n")
