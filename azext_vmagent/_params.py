@@ -29,10 +29,11 @@ def load_arguments(loader, _):
         )
         context.argument(
             "run_command",
-            arg_type=get_enum_type(["auto", "always", "never"]),
+            arg_type=get_enum_type(["auto", "always", "never", "managed"]),
             help="When to look inside the guest through Run Command. auto: only when the agent reports Ready and "
             "nothing contradicts it. always: even then; an agent that is silent never answers, and the request stays "
-            "in the VM's queue for 20-90 minutes. never: not at all.",
+            "in the VM's queue for 20-90 minutes. never: not at all. managed: through a managed run command, which is "
+            "created and deleted again and works beside a script that keeps the other one busy; auto takes it then.",
         )
         context.argument(
             "exit_code",

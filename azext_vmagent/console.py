@@ -65,6 +65,11 @@ class Console:
         if not self.quiet:
             self._write(stream, [f"{name}  {safe(message)}"])
 
+    def show_interrupted(self, left: list[str]) -> None:
+        """What an interrupted call leaves behind; said even to those who want errors only."""
+        if left:
+            self._write(sys.stderr, [f"interrupted: {safe(line)}" for line in left])
+
     def exit_with(self, result: Any) -> None:
         """End the process with the verdict's code once az has printed the object."""
         from knack.events import EVENT_CLI_SUCCESSFUL_EXECUTE

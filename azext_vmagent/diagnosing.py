@@ -31,6 +31,9 @@ def diagnose_one(cli_ctx: AzCli, target: Target, wish: Wish, timeout: float, con
     azure = live_azure(cli_ctx, target.subscription)
     try:
         found = diagnose(azure, target, wish, timeout, console.step)
+    except KeyboardInterrupt:
+        console.show_interrupted(azure.requests.withdrawn())
+        raise
     except SourceFailed as exc:
         raise _az_error(exc, target) from exc
     console.show(found)
@@ -58,7 +61,12 @@ def diagnose_all(
 
     for _ in range(min(AT_ONCE, len(targets))):
         threading.Thread(target=work, daemon=True).start()
-    return [row for _, row in sorted((rows.get() for _ in targets), key=itemgetter(0))]
+    try:
+        return [row for _, row in sorted((rows.get() for _ in targets), key=itemgetter(0))]
+    except KeyboardInterrupt:
+        for client in clients.values():
+            console.show_interrupted(client.requests.withdrawn() if isinstance(client, LiveAzure) else [])
+        raise
 
 
 def _client(cli_ctx: AzCli, subscription: str) -> LiveAzure | CLIError:

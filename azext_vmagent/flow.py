@@ -26,6 +26,7 @@ from azext_vmagent.facts.port import NetworkFacts, PortFacts, parse_nic
 from azext_vmagent.facts.reading import (
     HOST_METRICS,
     INSTANCE_VIEW,
+    MANAGED_RUN_COMMAND,
     NETWORK,
     PASTE,
     PORT,
@@ -78,6 +79,9 @@ class Azure(Protocol):
 
     def run_command(self, target: Target, script: str, deadline: Deadline) -> Said:
         """A script's stdout, through the agent."""
+
+    def managed_run_command(self, target: Target, location: str, script: str, deadline: Deadline) -> Said:
+        """A script's stdout, through the agent and a resource that is gone afterwards."""
 
     def ssh(self, login: SshLogin, script: str, deadline: Deadline) -> Said:
         """A script's stdout, through OpenSSH."""
@@ -226,26 +230,32 @@ def _inside(azure: Azure, evidence: Evidence, wish: Wish, deadline: Deadline, wa
     address = wish.ssh_host or (facts.network.public_address if facts.network else None)
     tried: dict[str, Answer] = {}
     for channel in choice.order(wish):
+        if not choice.considered(channel, facts, wish, tried):
+            continue
         refusal = choice.refusal(channel, facts, wish, address, tried)
         if refusal is None and channel != PASTE and deadline.remaining() < LEAST_INSIDE_SECONDS:
             refusal = "no time left to look inside: --timeout gives more"
         if refusal is not None:
             tried[channel] = Answer(channel, State.NOT_ASKED, refusal)
         else:
-            call = _channel(azure, channel, evidence.target, wish, address, deadline)
+            watch(Answer("look inside", State.NOT_ASKED, f"through {channel}: {choice.why(channel, wish)}"))
+            call = _channel(azure, channel, facts, wish, address, deadline)
             tried[channel] = _said_what_stays(next(iter(ask_all({channel: call}, deadline))))
         watch(told(tried[channel]))
     return replace(evidence, answers={**evidence.answers, **tried})
 
 
 def _channel(
-    azure: Azure, channel: str, target: Target, wish: Wish, address: str | None, deadline: Deadline
+    azure: Azure, channel: str, facts: Facts, wish: Wish, address: str | None, deadline: Deadline
 ) -> Callable[[], Said]:
     earlier = Deadline(deadline.at - CHANNEL_RESERVE_SECONDS)
     if channel == PASTE:
         return lambda: _probe_answer(("pasted by hand", wish.pasted or ""))
     if channel == RUN_COMMAND:
-        return lambda: _probe_answer(azure.run_command(target, probe_script(), earlier))
+        return lambda: _probe_answer(azure.run_command(facts.target, probe_script(), earlier))
+    if channel == MANAGED_RUN_COMMAND:
+        location = facts.vm.location if facts.vm else ""
+        return lambda: _probe_answer(azure.managed_run_command(facts.target, location, probe_script(), earlier))
     login = SshLogin(address or "", wish.ssh_user or "", wish.ssh_port, wish.ssh_key)
     return lambda: _probe_answer(azure.ssh(login, probe_script(), earlier))
 
@@ -260,7 +270,8 @@ def _probe_answer(said: Said) -> Said:
 
 def _said_what_stays(answer: Answer) -> Answer:
     """A run command nobody waits for any more is said, also where only our own clock ended the wait."""
-    if answer.source != RUN_COMMAND or answer.state is not State.TIMED_OUT or "queue" in answer.detail:
+    agents = (RUN_COMMAND, MANAGED_RUN_COMMAND)
+    if answer.source not in agents or answer.state is not State.TIMED_OUT or answer.cause or "queue" in answer.detail:
         return answer
     stays = "if Azure has accepted the request, it stays in the VM's queue until the agent answers or a restart"
     return replace(answer, detail=f"{answer.detail}; {stays}")

@@ -83,7 +83,8 @@ class Target:
 class Answer:
     """What one source answered, raw: ``value`` is the parsed JSON, the text or the bytes as received.
 
-    ``missing_action`` is the right that the caller lacks, ``status`` the HTTP status, where the failure told them.
+    ``missing_action`` is the right that the caller lacks, ``status`` the HTTP status, ``cause`` the code of the
+    catalogue's cause for it, where the failure told them.
     """
 
     source: str
@@ -93,6 +94,7 @@ class Answer:
     seconds: float | None = None
     missing_action: str | None = None
     status: int | None = None
+    cause: str | None = None
 
 
 @dataclass(frozen=True)
@@ -113,8 +115,8 @@ class Evidence:
 class Reason:
     """One line of because / ruledOut / notChecked.
 
-    ``channel`` is how it reached us (instance view, serial log, host metrics, resource health, port, run command, ssh);
-    ``source`` the file, unit or call within it; ``line`` 1-based.
+    ``channel`` is how it reached us (instance view, serial log, host metrics, resource health, port, run command,
+    managed run command, ssh, paste); ``source`` the file, unit or call within it; ``line`` 1-based.
     """
 
     what: str

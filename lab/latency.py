@@ -23,6 +23,7 @@ _REQUESTS = (
 _OTHER_REQUESTS = 0.1
 _OPERATIONS = {
     "runCommand": 20.0,
+    "managedRunCommand": 20.0,
     "restart": 25.0,
     "start": 25.0,
     "powerOff": 15.0,

@@ -106,6 +106,7 @@ class AzureDouble:
     through_agent: Doing = _WELL
     through_ssh: Doing = _WELL
     cloud_shell: bool = False
+    through_managed: Doing = _WELL
     asked: list[str] = field(default_factory=list)
 
     def _asked(self, name: str, doing: Doing, deadline: Deadline) -> Said:
@@ -133,6 +134,9 @@ class AzureDouble:
 
     def run_command(self, _target: Target, _script: str, deadline: Deadline) -> Said:
         return self._asked("run command", self.through_agent, deadline)
+
+    def managed_run_command(self, _target: Target, _location: str, _script: str, deadline: Deadline) -> Said:
+        return self._asked("managed run command", self.through_managed, deadline)
 
     def ssh(self, _login: SshLogin, _script: str, deadline: Deadline) -> Said:
         return self._asked("ssh", self.through_ssh, deadline)

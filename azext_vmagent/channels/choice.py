@@ -1,22 +1,33 @@
 """Which way into the guest, decided from the outside evidence. Pure.
 
-At most one probe is answered per diagnosis. SSH is preferred where the user gave it, because it needs no agent; Run
-Command is sent only to an agent that reports Ready while nothing contradicts that, unless the user insists.
+At most one probe is answered per diagnosis. An answer brought by hand comes first: then nobody else is asked. SSH is
+preferred where the user gave it, because it needs no agent. Run Command is sent only to an agent that reports Ready
+while nothing contradicts that, unless the user insists. The managed one has a handler of its own and is sent where the
+action is taken by another script; it comes second because it creates a resource. What was left hanging in the agent's
+queue is never joined by a second one.
 """
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from azext_vmagent.facts.host_metrics import NetworkTrend
 from azext_vmagent.facts.instance_view import AgentStatus
 from azext_vmagent.facts.port import PortOutcome, way_is_open
-from azext_vmagent.facts.reading import PASTE, RUN_COMMAND, SSH, Facts
+from azext_vmagent.facts.reading import MANAGED_RUN_COMMAND, PASTE, RUN_COMMAND, SSH, Facts
+from azext_vmagent.facts.run_command_obstacles import BUSY, WEDGED, in_transition
 from azext_vmagent.facts.serial_log import Outlook
 from azext_vmagent.model import Answer, State
 
-ALWAYS, NEVER, AUTO = "always", "never", "auto"
+ALWAYS, NEVER, AUTO, MANAGED = "always", "never", "auto", "managed"
+#: managed run commands came with it (azure-compute-docs, run-command-managed.md)
+LEAST_AGENT_FOR_MANAGED = (2, 4, 0, 2)
+#: a healthy agent uploads its status every few seconds; how late the instance view shows it is not published
+JUST_REPORTED = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
@@ -36,7 +47,21 @@ def order(wish: Wish) -> tuple[str, ...]:
     """The channels in the order in which they are considered; each says why it is used or not."""
     if wish.pasted is not None:
         return (PASTE, SSH, RUN_COMMAND)
-    return (RUN_COMMAND, SSH) if wish.run_command == ALWAYS else (SSH, RUN_COMMAND)
+    if wish.run_command == MANAGED:
+        return (SSH, MANAGED_RUN_COMMAND)
+    agent = (RUN_COMMAND, MANAGED_RUN_COMMAND)
+    return (*agent, SSH) if wish.run_command == ALWAYS else (SSH, *agent)
+
+
+def considered(channel: str, facts: Facts, wish: Wish, tried: Mapping[str, Answer]) -> bool:
+    """Whether this channel is worth a word at all: the managed run command only where the action is taken."""
+    if channel != MANAGED_RUN_COMMAND or wish.run_command == MANAGED:
+        return True
+    action = tried.get(RUN_COMMAND)
+    if wish.run_command == NEVER or action is None or action.state is State.OK:
+        return False
+    held = in_transition(facts.vm.extensions) if facts.vm is not None else None
+    return action.cause == BUSY or (held is not None and held.code == WEDGED)
 
 
 def refusal(channel: str, facts: Facts, wish: Wish, address: str | None, tried: Mapping[str, Answer]) -> str | None:
@@ -48,12 +73,28 @@ def refusal(channel: str, facts: Facts, wish: Wish, address: str | None, tried: 
     nowhere = why_not_inside(facts)
     if nowhere:
         return nowhere
-    reason = why_not_ssh(facts, wish, address) if channel == SSH else why_not_run_command(facts, wish)
+    if channel == SSH:
+        reason = why_not_ssh(facts, wish, address)
+    else:
+        reason = why_not_managed(facts, wish) if channel == MANAGED_RUN_COMMAND else why_not_run_command(facts, wish)
     if reason is None and any(answer.state is State.OK for answer in tried.values()):
         return "not needed: the guest has answered"
-    if reason is None and channel == RUN_COMMAND and wish.run_command != ALWAYS and _timed_out(tried.get(SSH)):
+    if reason is None and channel != SSH and wish.run_command != ALWAYS and _timed_out(tried.get(SSH)):
         return "not sent: the guest did not answer through SSH"
+    if reason is None and channel == MANAGED_RUN_COMMAND and _timed_out(tried.get(RUN_COMMAND)):
+        return "not sent: a run command hangs already"
     return reason
+
+
+def why(channel: str, wish: Wish) -> str:
+    """Why this channel and no other is used now, in one line."""
+    if channel == SSH:
+        return "you gave a login; it needs no agent"
+    if channel == RUN_COMMAND:
+        return "you insist" if wish.run_command == ALWAYS else "the agent reports Ready and nothing contradicts it"
+    if channel == MANAGED_RUN_COMMAND:
+        return "you want it" if wish.run_command == MANAGED else "the agent is Ready, and the action is taken"
+    return "the guest's answer was brought by hand"
 
 
 def _timed_out(answer: Answer | None) -> bool:
@@ -95,16 +136,54 @@ def why_not_run_command(facts: Facts, wish: Wish) -> str | None:
         return "the VM forbids extension operations (osProfile.allowExtensionOperations)"
     if wish.run_command == ALWAYS:
         return None
+    why = _why_no_agent(facts)
+    if why is not None:
+        return why
+    held = in_transition(vm.extensions) if vm is not None else None
+    if held is not None:
+        return f"not sent: {held.told(_vm_arguments(facts))}"
+    if vm is not None and vm.provisioning in ("creating", "deleting"):
+        return f"not sent: the VM is {vm.provisioning}"
+    return None  # an «updating» VM is asked: a busy one refuses at once (409) and says by what, nothing is queued
+
+
+def why_not_managed(facts: Facts, wish: Wish) -> str | None:
+    """The reason why the managed run command is not sent, or None when it is; insisting does not help here.
+
+    A busy action beside a Ready agent may be a long script, or an agent that died under it before the platform noticed:
+    only one that has just reported is sent another one.
+    """
+    vm = facts.vm
+    if vm is not None and vm.allow_extension_operations is False:
+        return "the VM forbids extension operations (osProfile.allowExtensionOperations)"
+    why = _why_no_agent(facts)
+    if why is not None or vm is None:
+        return why
+    if not vm.location:
+        return "not sent: the VM's location is not known"
+    version = tuple(int(part) for part in re.findall(r"\d+", vm.agent_version)[:4])
+    if version and version < LEAST_AGENT_FOR_MANAGED:
+        return f"not sent: agent {vm.agent_version} is older than 2.4.0.2, which it takes"
+    held = in_transition(vm.extensions)
+    if held is not None and held.code != WEDGED:
+        return f"not sent: {held.told(_vm_arguments(facts))}"
+    if wish.run_command != MANAGED and (vm.agent_time is None or facts.asked_at - vm.agent_time > JUST_REPORTED):
+        return "not sent: the agent has not just reported, it may have died under the script that is executing"
+    return None
+
+
+def _why_no_agent(facts: Facts) -> str | None:
+    vm = facts.vm
     if vm is None:
         return "not sent: whether the agent is Ready is not known"
     if vm.agent is not AgentStatus.READY:
         return "not sent: a silent agent never answers it (it would hang for 20-90 min)"
-    if vm.transitioning_extensions:
-        return f"not sent: extension {vm.transitioning_extensions[0]} is still in progress, the channel is busy"
-    if vm.provisioning in ("updating", "creating", "deleting"):
-        return f"not sent: another operation is in progress on the VM ({vm.provisioning})"
     doubt = contradiction(facts)
     return f"not sent: the agent is said to be Ready, but {doubt}" if doubt else None
+
+
+def _vm_arguments(facts: Facts) -> str:
+    return f"-g {shlex.quote(facts.target.resource_group)} -n {shlex.quote(facts.target.name)}"
 
 
 def contradiction(facts: Facts) -> str | None:

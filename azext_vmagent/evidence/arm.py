@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 #: one retry: Azure's transient 5xx and 429 usually pass at once, and the budget is a person's patience
 RETRIES = 1
+_GOOD = (200, 201, 202, 204)
 
 
 class ArmClient:
-    """GET and POST on the cloud's resource manager. Made by az's ``get_mgmt_service_client`` like an SDK client."""
+    """Calls of the cloud's resource manager. Made by az's ``get_mgmt_service_client`` like an SDK client."""
 
     def __init__(self, credential: Any, subscription_id: str, base_url: str, **kwargs: Any) -> None:
         """Assemble the pipeline from the policies that az passes."""
@@ -47,15 +48,31 @@ class ArmClient:
 
         Raises azure.core errors, and SourceFailed(GARBLED) when the answer is no JSON object.
         """
+        return json_object(self._response("GET", path, params, deadline).json())
+
+    def send(
+        self, method: str, path: str, params: dict[str, str], deadline: Deadline, body: dict[str, Any] | None = None
+    ) -> tuple[dict[str, str], int]:
+        """PUT or DELETE; (headers with names in lower case, status) of the acceptance, which nobody waits beyond.
+
+        Not tried again: what was sent twice would be done twice. Raises azure.core errors.
+        """
+        response = self._response(method, path, params, deadline, body)
+        return {name.lower(): value for name, value in response.headers.items()}, response.status_code
+
+    def _response(
+        self, method: str, path: str, params: dict[str, str], deadline: Deadline, body: dict[str, Any] | None = None
+    ) -> Any:
         from azure.core.exceptions import HttpResponseError
         from azure.core.rest import HttpRequest
         from azure.mgmt.core.exceptions import ARMErrorFormat
 
-        request = HttpRequest("GET", self._client.format_url(path), params=params)
-        response = self._client.send_request(request, **waits(deadline))
-        if response.status_code != 200:
+        request = HttpRequest(method, self._client.format_url(path), params=params, json=body)
+        settings = waits(deadline) if method == "GET" else waits(deadline) | {"retry_total": 0}
+        response = self._client.send_request(request, **settings)
+        if response.status_code not in (_GOOD if method != "GET" else (200,)):
             raise HttpResponseError(response=response, error_format=ARMErrorFormat)
-        return json_object(response.json())
+        return response
 
 
 def json_object(document: Any) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from azext_vmagent.model import Answer, State
 #: what a source returns: the line for people and the value
 Said = tuple[str, Any]
 
+#: levels of ``details`` that are read; Azure nests two or three
+_DEEPEST = 8
 _ACTION = re.compile(r"perform action '([^']+)'")
 
 
@@ -28,10 +30,18 @@ class NotAsked(Exception):
 class SourceFailed(Exception):
     """A source failed in a way that it can name. ``state`` tells which."""
 
-    def __init__(self, state: State, detail: str, missing_action: str | None = None, status: int | None = None) -> None:
-        """Keep the state, the line for people, the action that the caller lacks and the HTTP status."""
+    def __init__(
+        self,
+        state: State,
+        detail: str,
+        missing_action: str | None = None,
+        status: int | None = None,
+        cause: str | None = None,
+    ) -> None:
+        """Keep the state, the line for people, the right that the caller lacks, the HTTP status, the cause's code."""
         super().__init__(detail)
         self.state, self.detail, self.missing_action, self.status = state, detail, missing_action, status
+        self.cause = cause
 
 
 def one_line(text: object, limit: int = 200) -> str:
@@ -69,15 +79,38 @@ def failure(exc: Exception) -> SourceFailed:
 
 def _http_failure(exc: Any) -> SourceFailed:
     status = getattr(exc, "status_code", None)
-    error = getattr(exc, "error", None)
-    code = getattr(error, "code", None) or "HTTP error"
-    message = one_line(getattr(error, "message", None) or exc.message)
+    code, text = innermost(getattr(exc, "error", None))
+    text = text or str(exc.message)
+    code, message = code or "HTTP error", one_line(text)
     if status in (401, 403):
-        action = _ACTION.search(str(getattr(error, "message", None) or exc.message))
+        action = _ACTION.search(text)
         return SourceFailed(State.DENIED, f"{code} ({status}): {message}", action.group(1) if action else None, status)
     if status == 429:
         return SourceFailed(State.FAILED, "Azure throttles this call (429)", status=status)
     return SourceFailed(State.FAILED, f"{code} ({status}): {message}", status=status)
+
+
+def innermost(error: Any) -> tuple[str, str]:
+    """(code, message) of ARM's error, or of the first of its ``details`` at the bottom: «normally, the most inner level
+    of error message is the root failure». Takes the JSON object or azure-core's; empty where there is neither.
+
+    >>> innermost({"code": "Conflict", "message": "x", "details": [{"code": "VMAgentStatusCommunicationError"}]})
+    ('VMAgentStatusCommunicationError', '')
+    """
+
+    def part(name: str) -> Any:
+        return error.get(name) if isinstance(error, dict) else getattr(error, name, None)
+
+    code, message = "", ""
+    for _ in range(_DEEPEST):
+        if not (part("code") or part("message")):
+            break
+        code, message = str(part("code") or ""), str(part("message") or "")
+        details = part("details")
+        if not isinstance(details, list) or not details:
+            break
+        error = details[0]
+    return code, message
 
 
 def ask(source: str, call: Callable[[], Said]) -> Answer:
@@ -89,7 +122,9 @@ def ask(source: str, call: Callable[[], Said]) -> Answer:
     except Exception as exc:  # pylint: disable=broad-except  # the one place where every failure becomes a result
         failed = failure(exc)
         seconds = time.monotonic() - started if failed.state is not State.NOT_ASKED else None
-        return Answer(source, failed.state, failed.detail, None, seconds, failed.missing_action, failed.status)
+        return Answer(
+            source, failed.state, failed.detail, None, seconds, failed.missing_action, failed.status, failed.cause
+        )
 
 
 def ask_all(sources: Mapping[str, Callable[[], Said]], deadline: Deadline) -> Iterator[Answer]:

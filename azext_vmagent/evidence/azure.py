@@ -8,7 +8,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from azext_vmagent.channels import run_command, ssh
+from azext_vmagent.channels import managed_run_command, run_command, ssh
+from azext_vmagent.channels.open_requests import OpenRequests
 from azext_vmagent.evidence import host_metrics, network, port, resource_health, serial_log
 from azext_vmagent.evidence.arm import ArmClient, arm_client
 from azext_vmagent.evidence.asking import Said
@@ -29,6 +30,7 @@ class LiveAzure:
         self._make_compute, self._arm = compute, arm
         self._made: Compute | None = None
         self._making = threading.Lock()
+        self.requests = OpenRequests()
 
     @property
     def _compute(self) -> Compute:
@@ -63,7 +65,11 @@ class LiveAzure:
 
     def run_command(self, target: Target, script: str, deadline: Deadline) -> Said:
         """A script's stdout, through the agent."""
-        return run_command.run(self._compute, self._arm, target, script, deadline)
+        return run_command.run(self._compute, self._arm, target, script, deadline, self.requests)
+
+    def managed_run_command(self, target: Target, location: str, script: str, deadline: Deadline) -> Said:
+        """A script's stdout, through the agent and a resource that is gone afterwards."""
+        return managed_run_command.run(self._arm, target, location, script, deadline, self.requests)
 
     def ssh(self, login: ssh.SshLogin, script: str, deadline: Deadline) -> Said:
         """A script's stdout, through OpenSSH."""

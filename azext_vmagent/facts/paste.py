@@ -12,7 +12,7 @@ import re
 _ESCAPES = re.compile(r"\x1b(?:\][^\x07\x1b]*(?:\x07|\x1b\\)|\[[0-?]*[ -/]*[@-~]|[ -/]*[0-~])")
 _LINE_ENDS = re.compile(r"\r*\n|\r")
 _HEAD = re.compile(r"^(?P<before>[\s>|#$]*)vmagent-probe [0-9]")
-_END = re.compile(r"^end [0-9.]+ [0-9]+\s*$")
+_END = re.compile(r"^end [0-9.]+ [0-9]+( [0-9-]+)?$")
 #: terminals are not narrower; below it, lines of equal length are chance
 _NARROWEST = 40
 #: what the probe's lines begin with, up to a full stop; a line that begins otherwise is the rest of a wrapped one
@@ -39,7 +39,13 @@ def pasted_answer(text: str) -> str:
         return text
     if end is not None:
         lines = lines[: end + 1]
-    return "\n".join(_unwrapped([line for line in lines if line])) + "\n"
+    told = [line for line in lines if line]
+    return "\n".join(told if _packed(told) else _unwrapped(told)) + "\n"
+
+
+def _packed(lines: list[str]) -> bool:
+    """Whether the body is base64: the reader puts it together from whatever lines it comes in."""
+    return bool(lines) and lines[0].split()[2:3] == ["gzip"]
 
 
 def _unwrapped(lines: list[str]) -> list[str]:

@@ -13,6 +13,7 @@ from datetime import timedelta
 
 from azext_vmagent.causes import boot, network, platform
 from azext_vmagent.causes.access import az_vm, diagnose_again, ssh_login, vm_arguments
+from azext_vmagent.causes.run_command import with_channel_causes
 from azext_vmagent.channels.choice import Wish, contradiction
 from azext_vmagent.facts.host_metrics import CpuState, NetworkTrend
 from azext_vmagent.facts.instance_view import AgentStatus
@@ -39,6 +40,7 @@ def decide(facts: Facts, wish: Wish) -> Verdict:
     return replace(
         verdict,
         since=None if verdict.scenario is Scenario.HEALTHY else say.since(facts),
+        other_causes=with_channel_causes(verdict, facts),
         not_checked=verdict.not_checked + not_checked(facts),
     )
 

@@ -66,7 +66,8 @@ class Cloud:
 
     def observed(self, vm: LabVm) -> Observed:
         """What the platform sees of a VM now."""
-        if self.operations.running(vm):
+        channel = self.settings.run_command_channel
+        if self.operations.running(vm) or channel != "free":
             provisioning = "updating"
         elif vm.failure:
             provisioning = f"failed/{vm.failure}"
@@ -81,6 +82,7 @@ class Cloud:
             provisioned_at=vm.changed_at,
             disks=(vm.os_disk,),
             boot_diagnostics=vm.boot_diagnostics,
+            run_command_since=vm.changed_at if channel == "wedged" else None,
         )
 
     def instance_view(self, vm: LabVm) -> dict[str, Any]:

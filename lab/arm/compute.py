@@ -11,7 +11,8 @@ from lab import latency
 from lab.arm.cloud import Cloud
 from lab.arm.errors import ArmError, not_allowed
 from lab.arm.exchange import GROUP, SUBSCRIPTION, VM, VMS, Request, Response, Route
-from lab.arm.operations import Operation
+from lab.arm.instance_view import RUN_COMMAND_EXTENSION
+from lab.arm.operations import DELETE_EXTENSION, Operation
 from lab.arm.vm import LabVm, change
 from lab.guests.base import Guest
 
@@ -88,6 +89,19 @@ def list_extensions(cloud: Cloud, request: Request) -> Response:
     """No extension was ever deployed through ARM here."""
     vm_of(cloud, request)
     return Response(body={"value": []})
+
+
+def delete_extension(cloud: Cloud, request: Request) -> Response:
+    """DELETE: the one that Run Command left hanging goes, and the channel is free; there are no others."""
+    vm = vm_of(cloud, request)
+    if request.parameters["extension"].lower() != RUN_COMMAND_EXTENSION.lower():
+        return Response(204)
+
+    def work(operation: Operation) -> None:
+        settle(cloud, operation)
+        cloud.settings.run_command_channel = "free"
+
+    return accepted(cloud, cloud.operations.begin(vm, DELETE_EXTENSION, work))
 
 
 def _redeploy(guest: Guest) -> None:
@@ -177,6 +191,7 @@ ROUTES = (
     Route("PUT", VM, update),
     Route("GET", VM + "/instanceView", show_instance_view),
     Route("GET", VM + "/extensions", list_extensions),
+    Route("DELETE", VM + "/extensions/{extension}", delete_extension),
     *(_power_route(action) for action in _POWER),
     Route(
         "GET",

@@ -16,6 +16,7 @@ from lab.guests.base import StatusUpload
 
 SILENT_MESSAGE = "VM status blob is found but not yet populated."
 
+RUN_COMMAND_EXTENSION = "RunCommandLinux"
 _POWER_WITHOUT_AGENT = ("deallocating", "deallocated")
 
 
@@ -31,6 +32,8 @@ class Observed:
     provisioned_at: float = 0.0
     disks: tuple[str, ...] = ()
     boot_diagnostics: bool = True
+    #: the run command extension is in progress since then, whatever became of its script
+    run_command_since: float | None = None
 
 
 def instance_view(observed: Observed) -> dict[str, Any]:
@@ -42,12 +45,26 @@ def instance_view(observed: Observed) -> dict[str, Any]:
         elif observed.upload is not None:
             view.update(_guest_names(observed.upload.document))
             view["vmAgent"] = _reported_agent(observed.upload)
+    if observed.run_command_since is not None:
+        view["extensions"] = [_run_command_extension(observed.run_command_since)]
     view["hyperVGeneration"] = "V2"
     view["disks"] = [{"name": name, "statuses": [_provisioning(observed)]} for name in observed.disks]
     if observed.boot_diagnostics:
         view["bootDiagnostics"] = {}
     view["statuses"] = [_provisioning(observed), _power(observed.power)]
     return view
+
+
+def _run_command_extension(since: float) -> dict[str, Any]:
+    status = {
+        "code": "ProvisioningState/transitioning",
+        "level": "Info",
+        "displayStatus": "Transitioning",
+        "message": "Enabling",
+        "time": status_time(since),
+    }
+    kind = "Microsoft.CPlat.Core.RunCommandLinux"
+    return {"name": RUN_COMMAND_EXTENSION, "type": kind, "typeHandlerVersion": "1.0.5", "statuses": [status]}
 
 
 def is_silent(observed: Observed) -> bool:

@@ -1,24 +1,33 @@
-"""Managed run commands: ``runCommands/*`` as resources with an instance view of their own."""
+"""Managed run commands: ``runCommands/*`` as resources with an instance view of their own.
+
+``asyncExecution``: provisioning is complete as soon as the script starts, its outcome appears in the instance view
+later. Deleting is an extension operation: it ends a script that runs, and a silent agent leaves it in progress. In a
+real guest of the laboratory one handler serves both kinds, one script after the other; on Azure they are two.
+"""
 
 from __future__ import annotations
 
 import copy
 import re
+import threading
 import time
 from typing import Any
 
+from lab import latency
 from lab.arm.cloud import Cloud
-from lab.arm.compute import accepted, operation_headers, vm_of
+from lab.arm.compute import accepted, operation_headers, settle, vm_of
 from lab.arm.errors import ArmError
 from lab.arm.exchange import VM, Request, Response, Route
-from lab.arm.operations import Operation
-from lab.arm.run_command import check_can_run, run
+from lab.arm.instance_view import is_silent
+from lab.arm.operations import DELETE_MANAGED, MANAGED, Operation
+from lab.arm.run_command import agent_silent, check_can_run, run, wait_for
 from lab.arm.times import arm_time
 from lab.arm.vm import LabVm
 from lab.guests.base import RunCommandResult
 
 _MOST = 25
 _TAIL = 4096
+_POLL = 0.2
 _STREAMS = re.compile(r"\[stdout\]\n(?P<output>.*)\n\[stderr\]\n(?P<error>.*)", re.DOTALL)
 
 
@@ -57,16 +66,22 @@ def list_all(cloud: Cloud, request: Request) -> Response:
 
 
 def delete(cloud: Cloud, request: Request) -> Response:
-    """DELETE: an extension operation like any other; gone at once when nothing runs."""
+    """DELETE: an extension operation like any other: it takes an agent that reports."""
     vm = vm_of(cloud, request)
     name = request.parameters["command"].lower()
     if name not in vm.run_commands:
         return Response(204)
 
-    def work(_: Operation) -> None:
+    def work(operation: Operation) -> None:
+        give_up = operation.started + cloud.settings.run_command_limit
+        while is_silent(cloud.observed(vm)) and not operation.over:
+            if time.time() > give_up:
+                raise agent_silent(vm)
+            time.sleep(_POLL)
+        settle(cloud, operation)
         vm.run_commands.pop(name, None)
 
-    return accepted(cloud, cloud.operations.begin(vm, "deleteRunCommand", work))
+    return accepted(cloud, cloud.operations.begin(vm, DELETE_MANAGED, work))
 
 
 def _stored(vm: LabVm, request: Request) -> dict[str, Any]:
@@ -99,11 +114,17 @@ def _store_and_run(cloud: Cloud, vm: LabVm, name: str, body: dict[str, Any], sta
     script = str(properties["source"].get("script") or "").splitlines()
     parameters = [(str(one["name"]), str(one.get("value", ""))) for one in properties["parameters"]]
 
+    timeout = float(properties["timeoutInSeconds"] or 5400)
+    view = properties["instanceView"]
+
     def work(operation: Operation) -> None:
-        view = properties["instanceView"]
-        view.update(executionState="Running", startTime=arm_time(time.time()))
         try:
-            result = run(cloud, operation, script, parameters, float(properties["timeoutInSeconds"] or 5400))
+            if properties["asyncExecution"]:
+                _start(cloud, operation, view, script, parameters, timeout)
+                properties["provisioningState"] = "Succeeded"
+                return
+            view.update(executionState="Running", startTime=arm_time(time.time()))
+            result = run(cloud, operation, script, parameters, timeout)
         except ArmError:
             properties["provisioningState"] = "Failed"
             raise
@@ -114,11 +135,41 @@ def _store_and_run(cloud: Cloud, vm: LabVm, name: str, body: dict[str, Any], sta
             raise ArmError(409, "VMRunCommandFailed", f"Run command '{name}' failed with exit code {result.code}.")
 
     answer = copy.deepcopy(_public(stored, False))
-    operation = cloud.operations.begin(vm, "runCommand", work)
+    operation = cloud.operations.begin(vm, MANAGED, work)
     vm.run_commands[name.lower()] = stored
     headers = operation_headers(cloud, operation)
     del headers["Location"]  # the result of a PUT is the resource itself
     return Response(status, answer, headers=headers)
+
+
+def _start(
+    cloud: Cloud,
+    operation: Operation,
+    view: dict[str, Any],
+    script: list[str],
+    parameters: list[tuple[str, str]],
+    timeout: float,
+) -> None:
+    """Return once the script has started; what becomes of it is written into the view later."""
+    guest = operation.vm.guest
+    sequence = guest.submit_run_command(script, parameters, timeout)
+    wait_for(cloud, operation, lambda: guest.run_command_started(sequence) or None)
+    view.update(executionState="Running", startTime=arm_time(time.time()))
+
+    at_least = latency.of_operation(cloud.settings.latency, MANAGED)
+
+    def follow() -> None:
+        end = time.time() + timeout
+        while time.time() < end:
+            result = guest.run_command_result(sequence)
+            if result is not None:
+                time.sleep(max(0.0, operation.started + at_least - time.time()))
+                view.update(_execution(result), endTime=arm_time(time.time()))
+                return
+            time.sleep(_POLL)
+        view.update(executionState="TimedOut", endTime=arm_time(time.time()))
+
+    threading.Thread(target=follow, daemon=True).start()
 
 
 def _execution(result: RunCommandResult) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Long-running operations: 202 with two addresses to poll, at most one power operation per VM, pre-emption.
 
-A run command takes its VM until it ends. A power operation is accepted meanwhile and ends it with
-``OperationPreempted`` (nobody publishes the rule: unverified on Azure).
+A run command takes its VM until it ends; managed ones have a handler of their own and go beside it. A power operation
+is accepted meanwhile and ends them with ``OperationPreempted`` (nobody publishes the rule: unverified on Azure).
 """
 
 from __future__ import annotations
@@ -18,6 +18,11 @@ from lab.arm.times import arm_time
 from lab.arm.vm import LabVm
 
 _KEPT = 500
+RUN_COMMAND, MANAGED, DELETE_MANAGED, DELETE_EXTENSION = (
+    "runCommand", "managedRunCommand", "deleteRunCommand", "deleteExtension",
+)  # fmt: skip
+#: operations on extensions, which a power operation pre-empts
+EXTENSIONS = (RUN_COMMAND, MANAGED, DELETE_MANAGED, DELETE_EXTENSION)
 
 
 @dataclass
@@ -64,10 +69,10 @@ class Operations:
 
     def begin(self, vm: LabVm, action: str, work: Work) -> Operation:
         """Run ``work`` in a thread; its result becomes the operation's output, an ArmError its error."""
-        power = action != "runCommand"
+        power = action not in EXTENSIONS
         with self._lock:
             running = self._running(vm)
-            if any(other.action != "runCommand" for other in running):
+            if any(other.action not in EXTENSIONS for other in running):
                 raise concurrent_request()
             for other in running if power else ():
                 self._end(other, error=_preempted())

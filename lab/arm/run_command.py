@@ -7,13 +7,14 @@ Ready: as on Azure, the request is accepted, and a silent agent leaves it ``InPr
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from lab.arm.cloud import Cloud
 from lab.arm.compute import accepted, settle, vm_of
 from lab.arm.errors import ArmError, concurrent_request, not_allowed
 from lab.arm.exchange import SUBSCRIPTION, VM, Request, Response, Route
-from lab.arm.operations import Operation
+from lab.arm.operations import EXTENSIONS, RUN_COMMAND, Operation
 from lab.arm.vm import LabVm
 from lab.guests.base import RunCommandResult
 
@@ -25,6 +26,8 @@ _SCRIPTS = {"ifconfig": ["ifconfig"]}
 _POLL = 0.2
 _MAXIMUM = 5400.0
 
+Told = TypeVar("Told")
+
 
 def invoke(cloud: Cloud, request: Request) -> Response:
     """POST runCommand."""
@@ -34,6 +37,7 @@ def invoke(cloud: Cloud, request: Request) -> Response:
     if command is None:
         raise ArmError(404, "NotFound", "The entity was not found in this Azure location.")
     check_can_run(cloud, vm)
+    refuse_beside_another(cloud, vm)
     script = [str(line) for line in body.get("script") or _SCRIPTS.get(command, [])]
     parameters = _parameters(body.get("parameters"))
 
@@ -41,7 +45,7 @@ def invoke(cloud: Cloud, request: Request) -> Response:
         result = run(cloud, operation, script, parameters, _MAXIMUM)
         return {"value": [_status(result)]}
 
-    return accepted(cloud, cloud.operations.begin(vm, "runCommand", work))
+    return accepted(cloud, cloud.operations.begin(vm, RUN_COMMAND, work))
 
 
 def check_can_run(cloud: Cloud, vm: LabVm) -> None:
@@ -56,30 +60,45 @@ def check_can_run(cloud: Cloud, vm: LabVm) -> None:
             "This operation cannot be performed when extension operations are disallowed. To allow, please ensure "
             "VM Agent is installed on the VM and the osProfile.allowExtensionOperations property is true."
         )
-    running = cloud.operations.running(vm)
-    if any(operation.action == "runCommand" for operation in running):
+    if any(operation.action not in EXTENSIONS for operation in cloud.operations.running(vm)):
+        raise concurrent_request()
+
+
+def refuse_beside_another(cloud: Cloud, vm: LabVm) -> None:
+    """The action's own handler runs one script at a time; the managed ones have another."""
+    running = any(operation.action == RUN_COMMAND for operation in cloud.operations.running(vm))
+    if running or cloud.settings.run_command_channel != "free":
         message = (
             "Run command extension execution is in progress. Please wait for completion before invoking a run command."
         )
         raise ArmError(409, "Conflict", message)
-    if running:
-        raise concurrent_request()
 
 
 def run(
     cloud: Cloud, operation: Operation, script: list[str], parameters: list[tuple[str, str]], timeout: float
 ) -> RunCommandResult:
     """Through the guest's agent; VMAgentStatusCommunicationError when nothing comes back for too long."""
-    vm = operation.vm
-    sequence = vm.guest.submit_run_command(script, parameters, timeout)
+    guest = operation.vm.guest
+    sequence = guest.submit_run_command(script, parameters, timeout)
+    result = wait_for(cloud, operation, lambda: guest.run_command_result(sequence))
+    settle(cloud, operation)
+    return result
+
+
+def wait_for(cloud: Cloud, operation: Operation, look: Callable[[], Told | None]) -> Told:
+    """What the agent tells in the end, while the operation lasts and the platform has patience."""
     give_up = operation.started + cloud.settings.run_command_limit
     while not operation.over and time.time() < give_up:
-        result = vm.guest.run_command_result(sequence)
-        if result is not None:
-            settle(cloud, operation)
-            return result
+        told = look()
+        if told is not None:
+            return told
         time.sleep(_POLL)
-    raise ArmError(
+    raise agent_silent(operation.vm)
+
+
+def agent_silent(vm: LabVm) -> ArmError:
+    """How Azure ends an extension operation that no agent took up."""
+    return ArmError(
         409,
         "VMAgentStatusCommunicationError",
         f"VM '{vm.name}' has not reported status for VM agent or extensions. Verify that the OS is up and healthy, "

@@ -8,7 +8,11 @@ from typing import Any
 from lab import latency
 from lab.guests.base import LabError
 
-_CHOICES = {"console_second": ("takes-over", "refused"), "console_cue": ("first-message", "none")}
+_CHOICES = {
+    "console_second": ("takes-over", "refused"),
+    "console_cue": ("first-message", "none"),
+    "run_command_channel": ("free", "busy", "wedged"),
+}
 
 
 @dataclass
@@ -23,6 +27,8 @@ class Settings:
     latency: str = "none"
     #: when a run command that nobody answers ends with VMAgentStatusCommunicationError (25 minutes were seen)
     run_command_limit: float = 1500.0
+    #: ``free``; ``busy``: somebody's script executes for ever; ``wedged``: its extension hangs, until it is deleted
+    run_command_channel: str = "free"
     #: VMs per page of a list
     page_size: int = 50
     #: a second user of a serial console ``takes-over`` (Microsoft Learn, «Concurrent usage») or is ``refused``

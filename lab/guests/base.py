@@ -75,6 +75,9 @@ class Guest(Protocol):
     def submit_run_command(self, script: Sequence[str], parameters: Sequence[tuple[str, str]], timeout: float) -> int:
         """Put a run command into the goal state; returns its sequence number."""
 
+    def run_command_started(self, sequence: int) -> bool:
+        """Whether the handler has reported anything for that sequence number."""
+
     def run_command_result(self, sequence: int) -> RunCommandResult | None:
         """The handler's final report for that sequence number, or None while there is none."""
 

@@ -110,6 +110,12 @@ class RecordedGuest:
             self._submissions.append(_Submission(answer, time.time() + seconds))
             return len(self._submissions) - 1
 
+    def run_command_started(self, sequence: int) -> bool:
+        """Return whether half of the recorded time has passed; never, where the agent never fetched anything."""
+        submission = self._submissions[sequence]
+        begun = submission.ready_at - min(submission.answer.seconds, self._longest_answer) / 2
+        return not submission.answer.never and self._power == "running" and time.time() >= begun
+
     def run_command_result(self, sequence: int) -> RunCommandResult | None:
         """Return the recorded report once its time has passed; never, where the agent never fetched anything."""
         submission = self._submissions[sequence]

@@ -55,6 +55,10 @@ class Fabric:
             self.goal_state = self.goal_state.with_run_command(script, parameters, timeout)
             return self.goal_state.sequence
 
+    def run_command_started(self, sequence: int) -> bool:
+        """Whether the handler has reported anything for that sequence number."""
+        return self.status_blob.has_begun(sequence)
+
     def run_command_result(self, sequence: int) -> RunCommandResult | None:
         """The handler's final report for that sequence number."""
         return self.status_blob.report_of(sequence)

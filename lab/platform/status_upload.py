@@ -10,7 +10,7 @@ import base64
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lab.guests.base import RunCommandResult, StatusUpload
@@ -27,6 +27,7 @@ class StatusBlob:
         self._lock = threading.Lock()
         self._last: StatusUpload | None = None
         self._reports: dict[int, RunCommandResult] = {}
+        self._begun: set[int] = set()
 
     @property
     def last(self) -> StatusUpload | None:
@@ -36,6 +37,10 @@ class StatusBlob:
     def report_of(self, sequence: int) -> RunCommandResult | None:
         """The run command handler's final report for a sequence number, also when newer ones replaced it."""
         return self._reports.get(sequence)
+
+    def has_begun(self, sequence: int) -> bool:
+        """Whether the run command handler has reported anything for a sequence number, final or not."""
+        return sequence in self._begun
 
     def forget(self) -> None:
         """Be as empty as a new VM's blob."""
@@ -72,20 +77,23 @@ class StatusBlob:
             return
         self._last = StatusUpload(document, time.time())
         self._reports.update(run_command_reports(document))
+        self._begun.update(sequence for sequence, _ in _run_command_statuses(document))
+
+
+def _run_command_statuses(document: Mapping[str, Any]) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    for handler in document.get("aggregateStatus", {}).get("handlerAggregateStatus") or []:
+        settings = handler.get("runtimeSettingsStatus") or {}
+        status = (settings.get("settingsStatus") or {}).get("status") or {}
+        if handler.get("handlerName") == RUN_COMMAND_HANDLER and "sequenceNumber" in settings and status:
+            yield int(settings["sequenceNumber"]), status
 
 
 def run_command_reports(document: Mapping[str, Any]) -> dict[int, RunCommandResult]:
     """The final reports of the run command handler in a status document, by sequence number."""
     reports = {}
-    for handler in document.get("aggregateStatus", {}).get("handlerAggregateStatus") or []:
-        if handler.get("handlerName") != RUN_COMMAND_HANDLER:
-            continue
-        settings = handler.get("runtimeSettingsStatus") or {}
-        status = (settings.get("settingsStatus") or {}).get("status") or {}
-        if "sequenceNumber" in settings and status.get("status") in _FINAL:
+    for sequence, status in _run_command_statuses(document):
+        if status.get("status") in _FINAL:
             message = (status.get("formattedMessage") or {}).get("message") or ""
             succeeded = status["status"] != "error"
-            reports[int(settings["sequenceNumber"])] = RunCommandResult(
-                succeeded, int(status.get("code") or 0), message
-            )
+            reports[sequence] = RunCommandResult(succeeded, int(status.get("code") or 0), message)
     return reports

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any
 
 import pytest
-from azure.core.exceptions import ServiceResponseError
+from azure.core.exceptions import ServiceResponseError, ServiceResponseTimeoutError
 
 from azext_vmagent.channels import run_command
+from azext_vmagent.channels.open_requests import OpenRequests
 from azext_vmagent.evidence.asking import SourceFailed, ask
 from azext_vmagent.evidence.compute import Operation
 from azext_vmagent.evidence.deadline import Deadline
@@ -58,7 +60,7 @@ def fast(monkeypatch):
 def run(*found: dict[str, Any] | Exception, accepting: Accepting | None = None, seconds: float = 5.0):
     compute: Any = accepting or Accepting()
     arm: Any = Polled(*found)
-    return run_command.run(compute, arm, TARGET, "echo", Deadline.after(seconds))
+    return run_command.run(compute, arm, TARGET, "echo", Deadline.after(seconds), OpenRequests())
 
 
 def failure(*found: dict[str, Any] | Exception, **how: Any) -> SourceFailed:
@@ -77,23 +79,73 @@ def test_a_script_that_failed_and_said_nothing_is_a_failure_with_its_own_words()
     assert (failed.state, failed.detail) == (State.FAILED, "the script said nothing (exit 3): no sh")
 
 
-def test_a_command_that_azure_ends_with_an_error_names_it():
-    error = {
-        "status": "Failed",
-        "error": {"code": "VMAgentStatusCommunicationError", "message": "VM has\nnot reported"},
-    }
-    assert failure(error).detail == "VMAgentStatusCommunicationError: VM has not reported"
-
-
 def test_a_cancelled_command_is_named_even_without_an_error():
     assert "Canceled" in failure({"status": "Canceled"}).detail
 
 
-def test_another_command_that_runs_is_a_conflict_and_not_a_silent_agent():
-    busy = http_error(409, "Conflict", "Run command extension execution is in progress.")
-    answer = ask("run command", lambda: run(RUNNING, accepting=Accepting(busy)))
-    assert (answer.state, answer.status) == (State.FAILED, 409)
-    assert "in progress" in answer.detail
+RIGHT = "does not have authorization to perform action 'Microsoft.Compute/virtualMachines/runCommand/action' over scope"
+REFUSED = {
+    "another script": (409, "Conflict", "Run command extension execution is in progress. Please wait for", "P07", "busy"),
+    "another operation": (409, "Conflict", "The request failed due to conflict with a concurrent request.", "P19", "log"),
+    "power operation": (409, "Conflict", "An ongoing operation is changing power state of VM x", "P19", "power state"),
+    "off": (
+        409, "OperationNotAllowed", "Cannot modify extensions in the VM when the VM is not running.", "P01",
+        "az vm start -g rg -n web-03",
+    ),
+    "forbidden": (
+        409, "OperationNotAllowed", "This operation cannot be performed when extension operations are disallowed.", "P04",
+        "osProfile.allowExtensionOperations=true",
+    ),
+    "goal state": (
+        409, "Conflict", "A new goal state was received, but not all the extensions in the previous goal state have "
+        "completed", "P10", "az vm reapply",
+    ),
+    "no right": (403, "AuthorizationFailed", RIGHT, "P14", "virtualMachines/runCommand/action"),
+    "lock": (409, "ScopeLocked", "The scope cannot perform write operation", "P15", "lock"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "code", "message", "cause", "words"), REFUSED.values(), ids=REFUSED)
+def test_a_refusal_says_by_what_and_what_clears_it(status, code, message, cause, words):
+    answer = ask("run command", lambda: run(RUNNING, accepting=Accepting(http_error(status, code, message))))
+    assert (answer.state, answer.cause) == (State.DENIED if status == 403 else State.FAILED, cause)
+    assert words in answer.detail
+    assert code in answer.detail
+
+
+def test_words_that_nobody_knows_stay_as_azure_said_them():
+    answer = ask("run command", lambda: run(RUNNING, accepting=Accepting(http_error(500, "Oops", "something broke"))))
+    assert (answer.cause, answer.detail) == (None, "Oops (500): something broke")
+
+
+def error(code: str, message: str, *inner: dict[str, Any]) -> dict[str, Any]:
+    return {"code": code, "message": message, "details": list(inner)}
+
+
+ENDED = {
+    "silent": (error("VMAgentStatusCommunicationError", "VM has\nnot reported"), State.TIMED_OUT, "P09"),
+    "silent, one level down": (
+        error("Conflict", "x", error("VMAgentStatusCommunicationError", "VM 'X' has not reported status")),
+        State.TIMED_OUT,
+        "P09",
+    ),
+    "extension silent": (
+        error("VMExtensionStatus", "VM agent on VM 'x' has not reported latest status for extension 'RunCommandLinux'"),
+        State.FAILED,
+        "P08",
+    ),
+    "time-out of Azure": (error("VMExtensionProvisioningTimeout", "Provisioning of VM extension"), State.FAILED, "P08"),
+    "preempted": (error("OperationPreempted", "preempted by a more recent operation"), State.FAILED, "P19"),
+    "unknown": (error("InternalExecutionError", "oops"), State.FAILED, None),
+}
+
+
+@pytest.mark.parametrize(("said", "state", "cause"), ENDED.values(), ids=ENDED)
+def test_a_command_that_azure_ends_with_an_error_is_named_by_its_innermost_word(said, state, cause):
+    failed = failure({"status": "Failed", "error": said})
+    assert (failed.state, failed.cause) == (state, cause)
+    innermost = said["details"][0] if said["details"] else said
+    assert innermost["code"] in failed.detail
 
 
 @pytest.mark.parametrize(
@@ -132,3 +184,42 @@ def test_azures_wish_to_be_asked_seldom_does_not_outlast_the_budget():
     started = time.monotonic()
     assert failure(RUNNING, accepting=Accepting(retry_after=60), seconds=0.3).state is State.TIMED_OUT
     assert time.monotonic() - started < 1.5
+
+
+def test_an_answer_that_comes_in_the_last_wait_is_not_thrown_away(monkeypatch):
+    monkeypatch.setattr(run_command, "LAST_LOOK_SECONDS", 0.2)
+    found = run(ended("hello"), accepting=Accepting(retry_after=60), seconds=0.6)
+    assert found[1] == "hello"
+
+
+def test_an_outcome_that_may_not_be_read_is_said_at_once():
+    denied = http_error(
+        403, "AuthorizationFailed", "may not perform action 'Microsoft.Compute/locations/operations/read'"
+    )
+    started = time.monotonic()
+    failed = failure(denied, seconds=30)
+    assert (failed.state, failed.missing_action) == (State.DENIED, "Microsoft.Compute/locations/operations/read")
+    assert "sent, but its outcome may not be read" in failed.detail
+    assert time.monotonic() - started < 2
+
+
+def test_a_post_that_nobody_answered_may_have_been_accepted():
+    failed = failure(RUNNING, accepting=Accepting(ServiceResponseTimeoutError("Read timed out")))
+    assert failed.state is State.TIMED_OUT
+    assert "stays in the VM's queue" in failed.detail
+    assert "az vm restart -g rg -n web-03" in failed.detail
+
+
+def test_what_is_open_while_it_waits_is_said_to_whoever_interrupts():
+    requests, compute, arm = OpenRequests(), Accepting(), Polled(RUNNING)
+
+    def call() -> Any:
+        return run_command.run(compute, arm, TARGET, "echo", Deadline.after(1.5), requests)  # type: ignore[arg-type]
+
+    waiting = threading.Thread(target=ask, args=("run command", call))
+    waiting.start()
+    time.sleep(0.2)
+    (line,) = requests.withdrawn()
+    assert "stays in the VM's queue" in line
+    waiting.join()
+    assert requests.withdrawn() == []

@@ -57,6 +57,8 @@ class FakeGuest:
     answers: RunCommandResult | None = field(
         default_factory=lambda: RunCommandResult(True, 0, "Enable succeeded: \n[stdout]\nhello\n\n[stderr]\n")
     )
+    #: the handler starts scripts although no answer comes yet
+    takes_up: bool = False
     log: bytes = b"\x1b[0mDebian GNU/Linux 12 fake ttyS0\r\n\r\nfake login: "
     scripts: list[list[str]] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
@@ -95,6 +97,9 @@ class FakeGuest:
     def submit_run_command(self, script: Sequence[str], parameters: Sequence[tuple[str, str]], timeout: float) -> int:
         self.scripts.append(list(script))
         return len(self.scripts)
+
+    def run_command_started(self, sequence: int) -> bool:
+        return self.answers is not None or self.takes_up
 
     def run_command_result(self, sequence: int) -> RunCommandResult | None:
         return self.answers

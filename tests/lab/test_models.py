@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -59,6 +60,33 @@ def test_run_command(client: Any) -> None:
         "lab", "vm1", {"commandId": "RunShellScript", "script": ["echo hello"]}
     )
     assert "hello" in poller.result(20).value[0].message
+
+
+def test_an_asynchronous_managed_run_command(client: Any, standin: StandIn) -> None:
+    """Provisioned as soon as the script starts; its outcome comes later; gone when it is deleted."""
+    answers, standin.guest.answers, standin.guest.takes_up = standin.guest.answers, None, True
+    commands = client.virtual_machine_run_commands
+    body = {"location": "japaneast", "properties": {"source": {"script": "echo hello"}, "asyncExecution": True}}
+    made = commands.begin_create_or_update("lab", "vm1", "look", body).result(20)
+    assert (made.async_execution, made.provisioning_state) == (True, "Succeeded")
+    assert made.instance_view is None
+    view = commands.get_by_virtual_machine("lab", "vm1", "look", expand="instanceView").instance_view
+    assert (view.execution_state, view.output) == ("Running", "")
+    standin.guest.answers = answers
+    end = time.monotonic() + 10
+    while view.execution_state == "Running" and time.monotonic() < end:
+        view = commands.get_by_virtual_machine("lab", "vm1", "look", expand="instanceView").instance_view
+    assert (view.execution_state, view.output, view.exit_code) == ("Succeeded", "hello\n", 0)
+    commands.begin_delete("lab", "vm1", "look").result(20)
+    assert list(commands.list_by_virtual_machine("lab", "vm1")) == []
+
+
+def test_a_wedged_run_command_extension(client: Any, standin: StandIn) -> None:
+    standin.cloud.settings.change("run_command_channel", "wedged")
+    (extension,) = client.virtual_machines.instance_view("lab", "vm1").extensions
+    assert extension.statuses[0].code == "ProvisioningState/transitioning"
+    client.virtual_machine_extensions.begin_delete("lab", "vm1", extension.name).result(20)
+    assert client.virtual_machines.instance_view("lab", "vm1").extensions is None
 
 
 def test_power_and_boot_diagnostics(client: Any, standin: StandIn) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 
+import pytest
 import requests
 
-from lab.guests.base import RunCommandResult
+from lab.guests.base import LabError, RunCommandResult
 from tests.lab.standin import StandIn
 
 BODY = {"commandId": "RunShellScript", "script": ["echo hello", "true"]}
@@ -132,3 +133,41 @@ def test_managed_run_command(standin: StandIn) -> None:
     standin.finish(standin.call("DELETE", path))
     assert standin.call("GET", path).status_code == 404
     assert standin.call("DELETE", path).status_code == 204
+
+
+# -- the channel -------------------------------------------------------------------------------------------------------
+
+MANAGED = {"location": "japaneast", "properties": {"source": {"script": "echo"}, "asyncExecution": True}}
+
+
+def test_a_managed_one_goes_beside_a_busy_action(standin: StandIn) -> None:
+    standin.guest.answers = None
+    run(standin)
+    assert standin.call("PUT", standin.vm_path + "/runCommands/look", MANAGED).status_code == 201
+    assert error(run(standin))[0] == 409
+
+
+@pytest.mark.parametrize("state", ["busy", "wedged"])
+def test_a_channel_that_never_becomes_free_refuses_whatever_is_restarted(standin: StandIn, state: str) -> None:
+    standin.cloud.settings.change("run_command_channel", state)
+    standin.finish(standin.call("POST", standin.vm_path + "/restart"))
+    assert error(run(standin))[2].startswith("Run command extension execution is in progress.")
+    assert standin.get(standin.vm_path + "/instanceView")["statuses"][0]["code"] == "ProvisioningState/updating"
+
+
+def test_deleting_takes_an_agent_that_reports(standin: StandIn) -> None:
+    path = standin.vm_path + "/runCommands/look"
+    standin.finish(standin.call("PUT", path, MANAGED))
+    standin.guest.silent_for = 1000.0
+    answer = standin.call("DELETE", path)
+    time.sleep(0.5)
+    assert standin.call("GET", answer.headers["Azure-AsyncOperation"]).json()["status"] == "InProgress"
+    assert standin.call("GET", path).status_code == 200
+    standin.guest.silent_for = 1.0
+    standin.finish(answer)
+    assert standin.call("GET", path).status_code == 404
+
+
+def test_the_settings_of_the_channel_are_checked(standin: StandIn) -> None:
+    with pytest.raises(LabError, match="free, busy, wedged"):
+        standin.cloud.settings.change("run_command_channel", "x")

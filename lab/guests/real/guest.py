@@ -139,6 +139,10 @@ class RealGuest:
         """See ``Guest``."""
         return self.fabric.submit_run_command(script, parameters, timeout)
 
+    def run_command_started(self, sequence: int) -> bool:
+        """See ``Guest``."""
+        return self.fabric.run_command_started(sequence)
+
     def run_command_result(self, sequence: int) -> RunCommandResult | None:
         """See ``Guest``."""
         return self.fabric.run_command_result(sequence)
