@@ -22,6 +22,7 @@ from lab.home import Home, cache, find
 from lab.injection import KINDS
 
 _LONGEST_START = 900.0
+_LONGEST_RENEWAL = 120.0
 _CHECKOUT = Path(__file__).parent.parent
 _RECORDINGS = DEFAULT_RECORDING.parent
 
@@ -147,6 +148,22 @@ def heal(home: Home, options: argparse.Namespace) -> int:
     return 0
 
 
+def renew(home: Home, options: argparse.Namespace) -> int:
+    """Take the guest back to its saved Ready state and wait until its agent reports."""
+    ask(home.control, "renew", vm=options.vm)
+    end = time.monotonic() + _LONGEST_RENEWAL
+    while time.monotonic() < end:
+        if any(vm["name"] == (options.vm or FIRST) and vm["agent"] == "Ready" for vm in _vms(home)):
+            return 0
+        time.sleep(0.2)
+    raise LabError(f"its agent has not reported for {_LONGEST_RENEWAL:.0f} s")
+
+
+def _vms(home: Home) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = ask(home.control, "status")["vms"]
+    return found
+
+
 def list_faults(home: Home, _: argparse.Namespace) -> int:
     """Print the faults there are."""
     from lab import faults
@@ -268,6 +285,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("name")
     one.add_argument("--vm")
     add("heal", heal, "undo the fault").add_argument("--vm")
+    add("renew", renew, "the real guest as it was at first: Ready, in seconds, whatever happened").add_argument("--vm")
     add("faults", list_faults, "list the faults there are")
     add("status", status, "where everything stands").add_argument("--json", action="store_true")
     one = add("sh", shell_in_guest, "run a command as root in the guest, through a side door no fault cuts")

@@ -57,6 +57,7 @@ class Daemon:
             "fault": self.fault,
             "heal": self.heal,
             "faults": lambda: {name: faults.load(name).SUMMARY for name in faults.names()},
+            "renew": self.renew,
             "shell": self.shell,
             "journal": self.cloud.journal.entries,
             "clear_journal": self.cloud.journal.clear,
@@ -187,6 +188,14 @@ class Daemon:
             target.active_fault = target.fault_at = None
             target.healthy_since = time.time()
         return name
+
+    def renew(self, vm: str | None = None) -> None:
+        """Take a real guest back to its saved Ready state, whatever has happened to it and to its VM."""
+        target = self.vm(vm)
+        if not hasattr(target.guest, "renew"):
+            raise LabError(f"{target.name} is a recording; it has no other state to go back to")
+        target.guest.renew()
+        self.cloud.vms[self.cloud.vms.index(target)] = LabVm(target.guest)
 
     def shell(self, command: str, vm: str | None = None, timeout: float = 60) -> tuple[int, str]:
         """Run a command as root in the guest, through the side door."""

@@ -44,6 +44,12 @@ class Fabric:
         while self._services:
             self._services.pop().close()
 
+    def forget(self) -> None:
+        """Be as before the first run command and the first upload."""
+        with self._lock:
+            self.goal_state = GoalState()
+            self.status_blob.forget()
+
     @property
     def last_upload(self) -> StatusUpload | None:
         """The agent's last status upload."""

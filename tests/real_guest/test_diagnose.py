@@ -1,6 +1,6 @@
 """The article's four faults in the real guest, diagnosed by the real `az` with the installed wheel.
 
-One laboratory for all; each test makes its fault as a person would (``lab fault``) and heals it (``lab heal``).
+One laboratory for all, its guest as new before each test; each makes its fault as a person would (``lab fault``).
 """
 
 from __future__ import annotations
@@ -30,14 +30,17 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
 
 
 @pytest.fixture
-def ready(lab: Laboratory) -> Iterator[Laboratory]:
-    """The guest Ready before, and healed and Ready after, so that every test proves its way back."""
+def ready(lab: Laboratory) -> Laboratory:
+    """The guest as new and Ready, whatever the test before did to it."""
     lab.lab("set", "not_ready_after=30")
     lab.lab("inject", "--clear")
-    lab.wait_for_agent("Ready")
+    lab.lab("renew")
     lab.lab("journal", "--clear")
-    yield lab
-    lab.lab("set", "not_ready_after=30")
+    return lab
+
+
+def healed(lab: Laboratory) -> None:
+    """The fault is undone in the guest, and its agent reports again."""
     lab.lab("heal")
     lab.wait_for_agent("Ready")
 
@@ -93,6 +96,7 @@ def test_scenario_2_wire_server_blocked_names_the_exact_rule(ready: Laboratory) 
     assert "tcp/32526 to 168.63.129.16 times out from root" in evidence
     assert "walinuxagent.service is active (running)" in evidence
     assert run_commands(ready.requests()) == []
+    healed(ready)
 
 
 def test_scenario_3_network_interface_down_with_and_without_ssh(ready: Laboratory) -> None:
@@ -119,6 +123,7 @@ def test_scenario_4_emergency_mode_quotes_mount_and_emergency_line_with_and_with
         assert "/data" in evidence
         assert "You are in emergency mode" in evidence
     assert run_commands(ready.requests()) == []
+    healed(ready)
 
 
 @pytest.mark.parametrize("fault", ["agent-stopped", "wire-server-firewalld"])

@@ -15,14 +15,16 @@ from tests.laboratory import Laboratory, run_commands, scenario
 
 pytestmark = pytest.mark.real_guest
 
-#: the agent, the run command handler, the logs and systemd write here while nobody looks
-_MOVES = r"^/(proc|sys|dev/(pts|char)|var/lib/waagent|var/log|run/(systemd|log|user|udev)|var/lib/(systemd|private))(/|$)"
+#: the agent, the run command handler, the logs and systemd write here while nobody looks (and the agent checks its rules)
+_MOVES = (
+    r"^/(proc|sys|dev/(pts|char)|var/lib/waagent|var/log|run/(systemd|log|user|udev)|var/lib/(systemd|private))(/|$)"
+)
 _LOOK = {
     "files": f"find / -xdev /run /dev/shm /tmp 2>/dev/null | grep -Ev '{_MOVES}' | sort -u",
     "contents of /etc": "find /etc -type f -exec sha256sum {} + | sort",
-    "processes": "ps -eo user,args --no-headers | grep -Ev '\\[|ps -eo|sort|sshd: azureuser' | sort",
+    "processes": "ps -eo user,args --no-headers | grep -Ev '\\[|ps -eo|sort|sshd: azureuser|iptables .*168.63.129.16' | sort",
     "kernel modules": "cut -d' ' -f1 /proc/modules | sort",
-    "rules": "iptables-save -t filter; iptables-save -t security; nft list ruleset | sed 's/packets [0-9]* bytes [0-9]*//'",
+    "rules": "(iptables-save; nft list ruleset) | sed '/^#/d; s/packets [0-9]* bytes [0-9]*//; s/\\[[0-9:]*\\]//'",
     "routes": "ip route show table all; ip rule; ip -o link | grep -o '^[^<]*<[^>]*>'",
 }
 

@@ -16,7 +16,7 @@ from lab.guests.base import LabError, MinuteSample, RunCommandResult, StatusUplo
 from lab.guests.real import metrics, network, qemu, snapshot
 from lab.guests.real.door import Door
 from lab.guests.real.image import Image, appearing_whole, ensure_image, locked
-from lab.guests.real.metrics import Sampler
+from lab.guests.real.metrics import Sampler, Usage
 from lab.guests.real.network import Network
 from lab.guests.real.qemu import Machine
 from lab.guests.real.snapshot import Snapshot
@@ -175,6 +175,19 @@ class RealGuest:
         if self._sampler:
             self._sampler.forget()
 
+    def renew(self) -> None:
+        """Become the saved Ready guest again, in seconds: disk, memory, console, metrics and goal state as at first."""
+        with self._power("running"):
+            saved = self._ready_snapshot(self._required_image()) if self._use_snapshot else None
+            if saved is None or self._sampler is None:
+                raise LabError("there is no saved guest to go back to")
+            self._sampler.close()
+            self._door.close()
+            self.machine.stop()
+            self.fabric.forget()
+            snapshot.restore(saved, self.machine, self._door)
+            self._begin_metrics(self.machine, saved.idle)
+
     def close(self) -> None:
         """See ``Guest``."""
         with self._power_lock:
@@ -218,6 +231,9 @@ class RealGuest:
             self._network.close()
             raise
         self._machine = machine
+        self._begin_metrics(machine, idle)
+
+    def _begin_metrics(self, machine: Machine, idle: list[Usage]) -> None:
         self._sampler = Sampler(lambda: metrics.read(machine))
         self._sampler.start(idle)
 
