@@ -230,6 +230,8 @@ def _time(value: Any) -> datetime | None:
                 stamp = datetime.strptime(found[1], form).replace(tzinfo=timezone.utc)
             except ValueError:
                 return None
+            if not 1970 <= stamp.year <= 2200:
+                return None
             return stamp.replace(microsecond=int((found[2] or "0")[:6].ljust(6, "0")))
     return None
 

@@ -11,8 +11,9 @@ import re
 
 _ESCAPES = re.compile(r"\x1b(?:\][^\x07\x1b]*(?:\x07|\x1b\\)|\[[0-?]*[ -/]*[@-~]|[ -/]*[0-~])")
 _LINE_ENDS = re.compile(r"\r*\n|\r")
-_HEAD = re.compile(r"^(?P<before>[\s>|#$]*)vmagent-probe [0-9]")
-_END = re.compile(r"^end [0-9.]+ [0-9]+( [0-9-]+)?$")
+_HEAD = re.compile(r"^(?P<before>[\s>|#$]*)vmagent-probe(?P<windows>-windows)? [0-9]")
+#: what sh printed may end in its checksum, which may be unknown («-»), what PowerShell printed ends in its seconds
+_END = re.compile(r"^end [0-9.]+ [0-9]+( [0-9.-]+)?$")
 #: terminals are not narrower; below it, lines of equal length are chance
 _NARROWEST = 40
 #: what the probe's lines begin with, up to a full stop; a line that begins otherwise is the rest of a wrapped one
@@ -30,9 +31,10 @@ def pasted_answer(text: str) -> str:
     'vmagent-probe 1\\nuid 0\\nend 4 0\\n'
     """
     lines = [line.rstrip() for line in _LINE_ENDS.split(_ESCAPES.sub("", text))]
-    heads = [(at, found["before"]) for at, line in enumerate(lines) if (found := _HEAD.match(line))]
+    heads = [(at, found["before"], found["windows"]) for at, line in enumerate(lines) if (found := _HEAD.match(line))]
+    windows = None
     if heads:
-        begin, quote = heads[-1]
+        begin, quote, windows = heads[-1]
         lines = [line.removeprefix(quote) for line in lines[begin:]]
     end = next((at for at, line in enumerate(lines) if _END.match(line)), None)
     if end is None and not heads:
@@ -40,7 +42,7 @@ def pasted_answer(text: str) -> str:
     if end is not None:
         lines = lines[: end + 1]
     told = [line for line in lines if line]
-    return "\n".join(told if _packed(told) else _unwrapped(told)) + "\n"
+    return "\n".join(told if windows or _packed(told) else _unwrapped(told)) + "\n"
 
 
 def _packed(lines: list[str]) -> bool:

@@ -355,7 +355,7 @@ def _undo(rule: StoredRule, fields: Mapping[str, Sequence[str]], scene: Scene) -
     name = fields["name"][0] if fields.get("name") else ""
     if not name or set(name) & (_WILD | set("\"%'`$")) or name.lower() == "all" or name.startswith("@"):
         return None
-    return f'netsh advfirewall firewall set rule name="{name}" dir=out new enable=no'
+    return f"netsh advfirewall firewall set rule {quoted(f'name={name}')} dir=out new enable=no"
 
 
 _WILD = set("*?[]")

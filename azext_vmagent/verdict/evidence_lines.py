@@ -133,7 +133,9 @@ def since(facts: Facts) -> Since | None:
         if guest.service.running is False and guest.service.inactive_since:
             return Since(guest.service.inactive_since, f"{guest.service.unit} stopped (systemd)")
         if guest.log.first_failure and guest.log.first_failure.time:
-            return Since(guest.log.first_failure.time, "first failure in waagent.log")
+            return Since(
+                guest.log.first_failure.time, f"first failure in {'WaAppAgent' if guest.windows else 'waagent'}.log"
+            )
     if facts.serial and facts.serial.boot_time and facts.serial.outlook.value == "not_booted":
         return Since(facts.serial.boot_time, "start of the newest boot (serial log)")
     if found is not None and found.fell_at:

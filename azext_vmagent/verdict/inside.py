@@ -13,6 +13,7 @@ from azext_vmagent.facts.instance_view import AgentStatus
 from azext_vmagent.facts.reading import PASTE, Facts
 from azext_vmagent.model import Cause, Confidence, NextStep, Reason, Scenario, Verdict
 from azext_vmagent.verdict import evidence_lines as say
+from azext_vmagent.verdict.inside_windows import decide_inside_windows
 
 #: an agent that started this recently may not have been noticed by the platform yet
 JUST_STARTED = timedelta(minutes=5)
@@ -30,12 +31,14 @@ def decide_inside(facts: Facts, wish: Wish) -> Verdict | None:
     guest, channel = facts.guest, facts.guest_channel
     if guest is None or channel is None:
         return None
-    blockers = wire_server.causes(guest)
-    stopped = agent.service_cause(guest) or agent.wedged_cause(guest)
-    ready = facts.vm is not None and facts.vm.agent is AgentStatus.READY
     alive = tuple(say.out(scenario, why, channel) for scenario, why in _DEAD)
     if channel == PASTE:
         alive = (say.out(Scenario.OS_NOT_RUNNING, "a shell in the guest ran the probe", channel),)
+    if guest.windows is not None:
+        return decide_inside_windows(facts, guest, channel, alive)
+    blockers = wire_server.causes(guest)
+    stopped = agent.service_cause(guest) or agent.wedged_cause(guest)
+    ready = facts.vm is not None and facts.vm.agent is AgentStatus.READY
     if stopped is not None:
         if facts.vm is not None and facts.vm.provision_vm_agent is False:
             return None

@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from azext_vmagent.facts.guest import Connect, GuestFacts, is_probe_answer, parse_probe
+from azext_vmagent.facts.paste import pasted_answer
+from azext_vmagent.guest import windows_probe_script
 from tests.windows_answer import (
     AGENT,
     DENIED_LINE,
@@ -53,6 +55,18 @@ def test_packed_and_plain_say_the_same():
 def test_a_console_that_breaks_lines_and_drops_blanks_spoils_nothing():
     text = answer(HEALTHY).replace("\r\n", "\n").replace("Windows Server", "Windows\nServer")
     assert parse_probe(f"PS C:\\> pasted\n{text}PS C:\\>").complete
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_pasted_from_a_console_with_the_scripts_echo_and_prompts(packed):
+    echo = "".join(f">> {line}\r\n" for line in windows_probe_script().splitlines())
+    text = f"PS C:\\> & {{\r\n{echo}{answer(HEALTHY, packed=packed)}PS C:\\> exit\r\n"
+    assert parse_probe(pasted_answer(text)) == parse_probe(answer(HEALTHY))
+
+
+def test_pasted_from_a_mail_that_quotes():
+    quoted = "".join(f"> {line}\n" for line in answer(HEALTHY).splitlines())
+    assert parse_probe(pasted_answer(quoted)).complete
 
 
 @pytest.mark.parametrize("packed", [False, True])

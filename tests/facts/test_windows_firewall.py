@@ -186,7 +186,7 @@ def test_a_hostile_name_is_quoted_or_not_named_at_all(name, undo):
 def test_server_2008_r2_is_served_by_netsh_unless_the_name_would_hit_more():
     old = replace(SCENE, build=7601)
     assert judged(scene=old).analysis.blocks[0].undo == (
-        'netsh advfirewall firewall set rule name="Block outbound traffic to 168.63.129.16" dir=out new enable=no'
+        "netsh advfirewall firewall set rule 'name=Block outbound traffic to 168.63.129.16' dir=out new enable=no"
     )
     for name in ("all", "*", 'x" & shutdown /s "', "$(x)", "@FirewallAPI.dll,-1"):
         assert judged(PLAIN.rpartition("|Name=")[0] + f"|Name={name}", old).analysis.blocks[0].undo is None
