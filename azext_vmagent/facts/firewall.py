@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from azext_vmagent.facts import iptables, nft
+from azext_vmagent.facts import iptables, nft, traffic_control
 from azext_vmagent.facts.rules import (
     ANY_ADDRESS,
     EPHEMERAL,
@@ -25,6 +25,7 @@ from azext_vmagent.facts.rules import (
     Table,
     address_range,
     decide,
+    mark_pair,
 )
 
 WIRE_SERVER = "168.63.129.16"
@@ -33,6 +34,8 @@ _WIRE = address_range(WIRE_SERVER) or ANY_ADDRESS
 _ROUTE_TYPES = ("blackhole", "unreachable", "prohibit")
 #: stop looking for further rules behind the first ones; nobody stacks more
 _MOST_BLOCKS = 8
+_EVERY_BIT = 0xFFFFFFFF
+_SYN, _ACK, _KNOWN_FLAGS = 2, 16, 2 | 4 | 16 | 32
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ class BlockingRule:
     """A rule that keeps root from ``ports`` of the Wire Server.
 
     ``tool`` is what owns it and must be used to remove it: firewalld-direct, firewalld-passthrough, firewalld-policy,
-    firewalld-panic, ufw, iptables, iptables-legacy, nft, ip-route or agent (the agent's own rules, half-applied).
+    firewalld-panic, ufw, iptables, iptables-legacy, nft, traffic-control, ip-route or agent (the agent's own rules,
+    half-applied).
     ``rule`` is verbatim from the listing; ``undo`` runs as root as it stands, None when there is no safe one-liner.
     ``direction`` is out, or in where it is the server's replies that are dropped. ``stays`` says whether it comes back
     after a reload or reboot (None: unknown).
@@ -99,7 +103,9 @@ class Listings:
     and ``passthrough`` what ``firewall-cmd --direct --get-all-…`` prints, ``permanent`` the lines of firewalld's
     direct.xml (``rule``/``passthrough`` and the element), ``policies`` name -> XML, ``ufw`` its user.rules' tuples,
     ``routes`` those that could swallow the Wire Server, ``route_rules`` the policy routing rules. ``commands`` names
-    the binary of each iptables flavour.
+    the binary of each iptables flavour, ``ipsets`` the members of the sets that rules name (``facts.iptables.ipsets``),
+    ``marks`` the values that rules write into marks (what is no number may write any), ``shaping`` what traffic control
+    was told (``facts.traffic_control``).
     """
 
     iptables: tuple[str, ...] = ()
@@ -113,6 +119,9 @@ class Listings:
     ufw: tuple[str, ...] = ()
     routes: tuple[str, ...] = ()
     route_rules: tuple[str, ...] = ()
+    ipsets: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
+    shaping: tuple[str, ...] = ()
     listed: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     commands: Mapping[str, str] = field(default_factory=dict)
@@ -144,12 +153,13 @@ def blocking_rules(listings: Listings, path: Path = Path(), answering: frozenset
     proxy on the guest answers in the server's place).
     """
     tables = _tables(listings)
+    marked = _marked(listings.marks)
     blocks: list[_Found] = []
     doubtful: list[_Found] = []
     for table in tables:
         for chain in table.chains.values():
-            if chain.hook:
-                found, unsure = _evaluate(table, chain, path)
+            if chain.hook and (chain.devices is None or path.device is None or path.device in chain.devices):
+                found, unsure = _evaluate(table, chain, path, marked)
                 blocks += found
                 doubtful += unsure
     blocks = [one for one in blocks if one.hit.rule.action is not Action.DIVERT or not set(one.ports) <= answering]
@@ -158,9 +168,18 @@ def blocking_rules(listings: Listings, path: Path = Path(), answering: frozenset
         named = [_panic(), *(rule for rule in named if rule.tool != "firewalld-panic")]
     named += _route_blocks(listings, path)
     known = {one.hit.rule for one in blocks}
+    undecided = [_undecided(one) for one in doubtful if one.hit.rule not in known]
+    for loss in traffic_control.losses(listings.shaping, WIRE_SERVER, WIRE_PORTS, path.device):
+        if loss.doubt:
+            undecided.append(UndecidedRule("traffic-control", loss.text, loss.where, loss.doubt, loss.ports))
+        else:
+            way = "in" if loss.inbound else "out"
+            named.append(
+                BlockingRule("traffic-control", loss.text, loss.where, "drop", loss.ports, loss.undo, False, way)
+            )
     return RuleAnalysis(
         blocks=tuple(dict.fromkeys(named)),
-        undecided=tuple(dict.fromkeys(_undecided(one) for one in doubtful if one.hit.rule not in known)),
+        undecided=tuple(dict.fromkeys(undecided)),
         own=tuple(dict.fromkeys(text for table in tables for text in _own_rules(table))),
         listed=listings.listed,
         missing=listings.missing,
@@ -168,14 +187,28 @@ def blocking_rules(listings: Listings, path: Path = Path(), answering: frozenset
 
 
 def _tables(listings: Listings) -> list[Table]:
+    sets = iptables.ipsets(listings.ipsets)
     found = [
-        *iptables.tables("iptables", listings.iptables),
-        *iptables.tables("iptables-legacy", listings.legacy),
+        *iptables.tables("iptables", listings.iptables, sets),
+        *iptables.tables("iptables-legacy", listings.legacy, sets),
         *nft.tables(listings.nft),
     ]
     if not found and listings.direct:
-        found = iptables.tables("firewalld-direct", _direct_as_saved(listings.direct))
+        found = iptables.tables("firewalld-direct", _direct_as_saved(listings.direct), sets)
     return found
+
+
+def _marked(marks: Iterable[str]) -> int:
+    """The bits of a packet's or a connection's mark that some rule may set; the others are 0.
+
+    >>> hex(_marked(["0x4000", "0x1"])), hex(_marked(["jhash ip saddr mod 2"]))
+    ('0x4001', '0xffffffff')
+    """
+    bits = 0
+    for text in marks:
+        pair = mark_pair(text)
+        bits |= _EVERY_BIT if pair is None else pair[0]
+    return bits & _EVERY_BIT
 
 
 def _direct_as_saved(direct: Iterable[str]) -> list[str]:
@@ -203,13 +236,13 @@ class _DirectRule:
         return f"{self.table} -A {self.chain} {self.arguments}"
 
 
-def _evaluate(table: Table, chain: Chain, path: Path) -> tuple[list[_Found], list[_Found]]:
-    inbound = chain.hook in ("input", "prerouting")
+def _evaluate(table: Table, chain: Chain, path: Path, marked: int) -> tuple[list[_Found], list[_Found]]:
+    inbound = chain.hook in ("input", "prerouting", "ingress")
     direction = "in" if inbound else "out"
     sure: dict[Hit, set[int]] = {}
     unsure: dict[Hit, set[int]] = {}
     for port in WIRE_PORTS:
-        for packet in _packets(port, inbound, chain.nat, path):
+        for packet in _packets(port, inbound, chain.nat, path, marked):
             skipped: frozenset[Rule] = frozenset()
             while len(skipped) < _MOST_BLOCKS:
                 hit, doubtful = decide(table, chain, packet, skipped)
@@ -225,15 +258,23 @@ def _evaluate(table: Table, chain: Chain, path: Path) -> tuple[list[_Found], lis
     )
 
 
-def _packets(port: int, inbound: bool, nat: bool, path: Path) -> list[Packet]:
+def _packets(port: int, inbound: bool, nat: bool, path: Path, marked: int) -> list[Packet]:
+    """Those of a connection that a chain sees: the first and a later one, or the server's first and a later reply."""
     here = address_range(path.source or "") or ANY_ADDRESS
     there = (port, port)
     local = "local" if path.kind == "local" else "unicast"
     if inbound:
-        reply = Packet(here, _WIRE, EPHEMERAL, there, "established", False, None, None, path.device, "local")
-        return [] if nat else [reply]
-    first = Packet(_WIRE, here, there, EPHEMERAL, "new", True, 0, path.device, None, local)
-    return [first] if nat else [first, replace(first, state="established", syn=False)]
+        if nat:
+            return []
+        reply = Packet(
+            here, _WIRE, EPHEMERAL, there, (_WIRE, there), "established", _SYN | _ACK, 63, None, "", path.device,
+            "local", local, True, marked,
+        )  # fmt: skip
+        return [reply, replace(reply, flags=_ACK, sure_flags=_KNOWN_FLAGS)]
+    first = Packet(
+        _WIRE, here, there, EPHEMERAL, (_WIRE, there), "new", _SYN, 63, 0, path.device, "", local, marked=marked
+    )
+    return [first] if nat else [first, replace(first, state="established", flags=_ACK, sure_flags=_KNOWN_FLAGS)]
 
 
 def _undecided(found: _Found) -> UndecidedRule:
@@ -265,7 +306,7 @@ def _name(found: _Found, listings: Listings) -> BlockingRule:
         if direct and _same(found, direct.table, direct.chain, direct.arguments):
             return _firewalld_direct(plain, line, listings)
     if _own(rule, table, found.hit.chain):
-        return replace(plain, tool="agent", undo=_kernel_undo(found, listings))
+        return replace(plain, tool="agent", undo=_agent_undo(found, listings))
     for line in listings.passthrough:
         name, chain, arguments = _passthrough(line)
         if _same(found, name, chain, arguments):
@@ -405,23 +446,40 @@ def _ufw(plain: BlockingRule, listings: Listings) -> BlockingRule:
 
 
 def _broad(rule: Rule) -> bool:
-    """The rule is not about the Wire Server (a policy, a catch-all): it stays, and an exception goes before it."""
-    wide = 2**24
-    return not any(
-        condition.subject in ("daddr", "saddr")
+    """The rule is not about the Wire Server (a policy, a catch-all, a set that others are in): it stays, and an
+    exception goes before it.
+    """
+    parts = [part for one in rule.conditions for part in (one, *(part for parts in one.combined for part in parts))]
+    shared = any(word in one.text for one in rule.conditions for word in ("@", "--match-set")) or " vmap " in rule.text
+    return shared or not any(_narrow(part) for part in parts)
+
+
+def _narrow(condition: Condition) -> bool:
+    return (
+        condition.subject in ("daddr", "saddr", "origdaddr")
         and not condition.negated
-        and any(isinstance(value, tuple) and value[1] - value[0] <= wide for value in condition.values)
-        for condition in rule.conditions
+        and any(isinstance(value, tuple) and value[1] - value[0] <= 2**24 for value in condition.values)
     )
+
+
+def _agent_undo(found: _Found, listings: Listings) -> str | None:
+    """The rule that lets root pass, put before the agent's own DROP, which goes on stopping everybody else."""
+    if found.table.tool == "nft":
+        return _kernel_undo(found, listings)
+    place = shlex.join([_binary(found.table, listings), "-t", found.table.name, "-I", found.hit.chain])
+    return f"{place} -d {WIRE_SERVER}/32 -p tcp -m owner --uid-owner 0 -j ACCEPT"
+
+
+def _binary(table: Table, listings: Listings) -> str:
+    named = listings.commands.get(table.tool, "")
+    return named if re.fullmatch(r"(?:/[\w/.-]*/)?iptables(?:-nft|-legacy)?", named, re.ASCII) else table.tool
 
 
 def _kernel_undo(found: _Found, listings: Listings) -> str | None:
     rule, table, chain = found.hit.rule, found.table, found.hit.chain
     if table.tool == "nft":
         return _nft_undo(found)
-    named = listings.commands.get(table.tool, "")
-    binary = named if re.fullmatch(r"(?:/[\w/.-]*/)?iptables(?:-nft|-legacy)?", named, re.ASCII) else table.tool
-    start = [binary, "-t", table.name]
+    start = [_binary(table, listings), "-t", table.name]
     if not _broad(rule):
         return shlex.join([*start, "-D", *iptables.words(rule.text)[1:]])
     if found.direction == "out":

@@ -106,6 +106,8 @@ def parse_probe(text: str) -> GuestFacts:
         interfaces=_interfaces(said),
         default_routes=tuple(said.get("default", ())) if "ip" in said else None,
         route=route,
+        neighbours=_neighbours(said.get("neigh", ())),
+        dhcp_clients=tuple(said.get("dhcp", ())) if "ip" in said else None,
         disks=_disks(said.get("disk", [])),
         journal=tuple(said.get("journal", ())),
         program=_program(said),
@@ -140,6 +142,7 @@ _JOBS = {
     "runtime": "agent's program",
     "service": "processes",
     "network": "network",
+    "neighbours": "neighbours",
     "agent_log": "agent log",
     "disk": "disk",
     "journal": "journal",
@@ -358,16 +361,26 @@ def _log_line(line: str) -> LogLine:
 
 
 def _interfaces(said: Lines) -> tuple[Interface, ...]:
-    """Lines ``link eth0 up UP 00:0d:3a:00:00:04`` and ``addr eth0 10.0.0.4/24``."""
+    """Lines ``link eth0 up UP 00:0d:3a:00:00:04`` and ``addr eth0 10.0.0.4/24 dynamic``."""
     addresses: dict[str, list[str]] = {}
     for line in said.get("addr", ()):
-        name, _, address = line.partition(" ")
-        addresses.setdefault(name, []).append(address)
+        name, _, rest = line.partition(" ")
+        addresses.setdefault(name, []).append(rest.partition(" ")[0])
     found = [(line.split(" ") + [""] * 4)[:4] for line in said.get("link", ())]
     return tuple(
         Interface(name, {"up": True, "down": False}.get(flag), state, tuple(addresses.get(name, ())), mac)
         for name, flag, state, mac in found
     )
+
+
+def _neighbours(lines: Sequence[str]) -> dict[str, str]:
+    """Lines ``neigh 10.0.0.1 dev eth0 lladdr 12:34:56:78:9a:bc REACHABLE``: a gateway and the kernel's word on it.
+
+    >>> _neighbours(["10.0.0.254 dev eth0 FAILED"])
+    {'10.0.0.254': 'FAILED'}
+    """
+    found = (line.split() for line in lines)
+    return {words[0]: words[-1] for words in found if len(words) > 2}
 
 
 def _route(lines: Sequence[str]) -> Route:
@@ -441,6 +454,9 @@ def _listings(said: Lines, body: Sequence[str], cut: Mapping[str, int]) -> Listi
         ufw=tuple(said.get("fw.ufw", ())),
         routes=tuple(said.get("via", ())),
         route_rules=tuple(said.get("iprule", ())),
+        ipsets=tuple(said.get("fw.ipset", ())),
+        marks=tuple(said.get("fw.mark", ())),
+        shaping=tuple(line for line in body if line.startswith(("tc ", "filter "))),
         listed=tuple(parts[0] for parts in lists) + (("firewalld",) if running else ()),
         missing=tuple(missing),
         commands={parts[0]: parts[1] for parts in lists if len(parts) > 1},

@@ -226,6 +226,8 @@ class GuestFacts:
     ``complete`` is True only when both markers were there and the checksum is right: else it was cut or garbled.
     ``cut`` maps a section to the number of bytes left out for size, ``mount_of`` the agent's folders to their mounts.
     ``memory_kib`` is total and available, ``proxy_agent`` the state of the Guest Proxy Agent's unit, if there is one.
+    ``neighbours`` are the gateways with the kernel's word on them (REACHABLE, STALE, FAILED, …), ``dhcp_clients`` the
+    processes that may ask DHCP for an address.
     """
 
     complete: bool = False
@@ -249,6 +251,8 @@ class GuestFacts:
     interfaces: tuple[Interface, ...] = ()
     default_routes: tuple[str, ...] | None = None
     route: Route = Route("unknown")
+    neighbours: dict[str, str] = field(default_factory=dict)
+    dhcp_clients: tuple[str, ...] | None = None
     disks: tuple[Disk, ...] = ()
     journal: tuple[str, ...] = ()
     windows: WindowsFacts | None = None

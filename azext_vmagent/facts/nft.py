@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from azext_vmagent.facts.rules import Action, Chain, Condition, Range, Rule, Table, address_range, number_range
+from azext_vmagent.facts.rules import (
+    Action,
+    Chain,
+    Condition,
+    Range,
+    Rule,
+    Table,
+    address_range,
+    mark_pair,
+    never,
+    number_range,
+)
 
 _TOKEN = re.compile(r'"[^"]*"|\{[^}]*\}|[^\s{}]+')
 _HANDLE = re.compile(r"\s*# handle (\d+)\s*$")
 _HOOK = re.compile(r"type (\w+) hook (\w+)")
+_DEVICES = re.compile(r'devices? (?:= )?(\{[^}]*\}|"[^"]*"|\S+)')
 _VERDICTS = {
     "accept": Action.ACCEPT,
     "drop": Action.DROP,
@@ -37,13 +49,32 @@ _SELECTORS = {
     ("meta", "iifname"): "iif",
     ("meta", "oif"): "oif",
     ("meta", "iif"): "iif",
+    ("meta", "protocol"): "family",
+    ("meta", "mark"): "mark",
+    ("ct", "mark"): "ctmark",
+    ("ct", "direction"): "direction",
+    ("ip", "version"): "family",
+    ("tcp", "flags"): "flags",
+    ("@nh,96,32", ""): "saddr",
+    ("@nh,128,32", ""): "daddr",
+    ("@th,0,16", ""): "sport",
+    ("@th,16,16", ""): "dport",
 }
+_WORDS = frozenset({"proto", "state", "family", "oif", "iif", "dsttype", "srctype", "direction"})
+_COMPARED = {"<": (0, -1), "<=": (0, 0), ">": (1, None), ">=": (0, None)}
+_TCP_FLAGS = {"fin": 1, "syn": 2, "rst": 4, "psh": 8, "ack": 16, "urg": 32, "0x0": 0}
 _BARE_META = frozenset({"skuid", "skgid", "oifname", "iifname", "oif", "iif", "l4proto", "nfproto"})
 _OTHER_PROTOCOLS = frozenset({"udp", "icmp", "icmpv6", "ip6", "sctp", "dccp", "udplite", "ah", "esp"})
 _QUIET = frozenset({"counter", "notrack", "masquerade", "snat", "continue"})
 _STATEMENTS = frozenset({*_VERDICTS, "jump", "goto", "counter", "log", "comment"})
-_LOG_WORDS = frozenset({"prefix", "level", "flags", "group", "snaplen", "queue-threshold"})
+#: statements that change nothing, and the words of theirs that take a value
+_OPTIONS = {
+    "counter": frozenset({"packets", "bytes"}),
+    "log": frozenset({"prefix", "level", "flags", "group", "snaplen", "queue-threshold"}),
+    "dup": frozenset({"to", "device"}),
+}
 
+#: the elements of each named set or map of a table, as listed
 Sets = Mapping[str, str]
 
 
@@ -102,19 +133,20 @@ def _statement(parse: _Parse) -> None:
         parse.action, parse.target = _VERDICTS[word], word
         if word in ("reject", "queue", "dnat", "redirect"):
             parse.at = len(parse.tokens)
-    elif word == "counter":
-        while parse.peek() in ("packets", "bytes"):
-            parse.at += 2
-    elif word == "comment":
-        parse.take()
-    elif word == "log":
-        while parse.peek() in _LOG_WORDS:
-            parse.at += 2
     elif word == "xt":
         if parse.take() == "target":
             parse.action, parse.target = Action.OPAQUE, parse.take()
         else:
             parse.doubt(f"xt match {parse.take()}")
+    elif word in ("add", "update", "delete") and parse.peek().startswith("@"):
+        parse.take()
+        if {"limit", "quota", "ct"} & set((kept := parse.take()).split()):
+            parse.doubt(f"{word} {kept}")
+    elif word in _OPTIONS:
+        while parse.peek() in _OPTIONS[word]:
+            parse.at += 2
+    elif word == "comment":
+        parse.take()
     elif word not in _QUIET:
         _match(parse, word)
 
@@ -125,36 +157,59 @@ def _match(parse: _Parse, word: str) -> None:
         parse.conditions.add(Condition("family" if family else "proto", frozenset({"ipv6" if family else word})))
         parse.at += 2 if parse.tokens[parse.at + 1 : parse.at + 2] != ["!="] else 3
         return
-    key = ("meta", word) if word in _BARE_META else (word, parse.peek())
-    name = _SELECTORS.get(key)
-    if word == "fib" and parse.tokens[parse.at : parse.at + 2] == ["daddr", "type"]:
-        name, parse.at = "dsttype", parse.at + 2
-    elif word not in _BARE_META and word in ("ip", "tcp", "th", "ct", "meta"):
+    names = [_selector(parse, word)]
+    while parse.peek() == ".":
         parse.take()
-    if key[0] == "tcp":
-        parse.conditions.add(Condition("proto", frozenset({"tcp"})))
+        names.append(_selector(parse, parse.take()))
     if parse.peek() == "set":
-        parse.at += 2
-        return
-    if name is None:
-        parse.doubt(" ".join(key))
         _skip_value(parse)
         return
-    if parse.peek() == ".":
-        parse.doubt(" ".join([*key, "."]))
-        while parse.peek() == ".":
-            parse.at += 3
+    shown = " . ".join(name or text for name, text in names)
+    if any(name is None for name, _ in names) or parse.peek() == "&":
+        parse.doubt(shown)
         _skip_value(parse)
         return
-    negated = parse.peek() == "!="
-    if parse.peek() in ("!=", "=="):
-        parse.take()
+    operator = parse.take() if parse.peek() in ("!=", "==", *_COMPARED) else ""
     if parse.peek() == "vmap":
         parse.take()
-        _branches(parse, name, parse.take())
+        _branches(parse, names, parse.take())
         return
     text = parse.take()
-    parse.conditions.add(_condition(name, text, negated, parse.sets))
+    if names[0][0] == "flags":
+        parse.conditions.add(_flags(parse, text, operator))
+        return
+    if parse.peek() == "set":  # «ct mark set»
+        _skip_value(parse)
+        return
+    parse.conditions.add(_condition(names, text, operator, parse.sets))
+
+
+def _selector(parse: _Parse, word: str) -> tuple[str | None, str]:
+    """What is compared: our name for it, None if we have none, and its text. The word itself is taken already."""
+    if word in _BARE_META:
+        return _SELECTORS.get(("meta", word)), word
+    if word.startswith("@"):
+        return _SELECTORS.get((word, "")), word
+    if word == "fib":
+        side, kind = parse.tokens[parse.at : parse.at + 1], parse.tokens[parse.at + 1 : parse.at + 2]
+        if kind == ["type"] and side in (["daddr"], ["saddr"]):
+            parse.at += 2
+            return ("dsttype" if side == ["daddr"] else "srctype"), f"fib {side[0]} type"
+        return None, "fib"
+    if word == "ct" and parse.peek() == "original":
+        parse.take()
+        if parse.peek() == "ip":
+            parse.take()
+        field_ = parse.take()
+        return {"daddr": "origdaddr", "proto-dst": "origdport", "protocol": "proto"}.get(
+            field_
+        ), f"ct original {field_}"
+    if word not in ("ip", "tcp", "th", "ct", "meta"):
+        return None, f"{word} {parse.peek()}".strip()
+    key = (word, parse.take())
+    if word == "tcp":
+        parse.conditions.add(Condition("proto", frozenset({"tcp"})))
+    return _SELECTORS.get(key), " ".join(key)
 
 
 def _skip_value(parse: _Parse) -> None:
@@ -162,39 +217,114 @@ def _skip_value(parse: _Parse) -> None:
         parse.take()
 
 
-def _condition(name: str, text: str, negated: bool, sets: Sets) -> Condition:
-    shown = f"{name} {'!= ' if negated else ''}{text}"
+def _flags(parse: _Parse, text: str, operator: str) -> Condition:
+    """``syn`` (any of them), ``syn / syn,ack`` (value / mask); before nft 1.0 ``& (syn | ack) == syn``, not judged."""
+    value = _flag_bits(text)
+    if parse.peek() == "/":
+        parse.take()
+        mask = _flag_bits(parse.take())
+        pairs = [] if value is None or mask is None else [(mask, value)]
+    elif operator == "==":
+        pairs = [] if value is None else [(63, value)]
+    else:
+        pairs = [] if value is None else [(bit, bit) for bit in _TCP_FLAGS.values() if bit & value]
+    negated = operator == "!="
+    shown = f"tcp flags {text}"
+    return Condition("flags", frozenset(pairs), negated, shown) if pairs else Condition("unknown", text=shown)
+
+
+def _flag_bits(text: str) -> int | None:
+    names = [name.strip("() ") for name in re.split(r"[,|]", text)]
+    return sum({_TCP_FLAGS[name] for name in names}) if all(name in _TCP_FLAGS for name in names) else None
+
+
+Names = Sequence[tuple[str | None, str]]
+
+
+def _condition(names: Names, text: str, operator: str, sets: Sets) -> Condition:
+    """One comparison. Several names are a concatenation; ``@name`` stands for the elements of that set."""
+    shown = f"{' . '.join(name or '' for name, _ in names)} {f'{operator} ' if operator else ''}{text}"
+    negated = operator == "!="
     if text.startswith("@"):
         held = sets.get(text[1:])
         if held is None:
             return Condition("unknown", text=shown)
         text = held
-    values = [value.strip().strip('"') for value in text.strip("{} ").split(",") if value.strip()]
-    if name in ("proto", "state", "family", "oif", "iif", "dsttype"):
+    values = _elements(text)
+    if not values:
+        return never(negated, shown)
+    if len(names) > 1:
+        combined = [_combined(names, value) for value in values]
+        if any(parts is None for parts in combined):
+            return Condition("unknown", text=shown)
+        return Condition("combined", frozenset(), negated, shown, frozenset(parts for parts in combined if parts))
+    name = names[0][0] or "unknown"
+    if name in _WORDS:
         return Condition(name, frozenset(values), negated, shown)
-    ranges = [_range(name, value) for value in values]
+    ranges = frozenset(_range(name, value) for value in values)
     known = frozenset(found for found in ranges if found is not None)
-    return (
-        Condition(name, known, negated, shown) if len(known) == len(set(ranges)) else Condition("unknown", text=shown)
-    )
+    if len(known) != len(ranges):
+        return Condition("unknown", text=shown)
+    if operator in _COMPARED:
+        known = frozenset(_compared(operator, found) for found in known)
+    return Condition(name, known, negated, shown)
+
+
+def _elements(text: str) -> list[str]:
+    """The members of ``{ … }`` or the value alone, without what nft adds to them (timeouts, counters, comments).
+
+    >>> _elements('{ 10.0.0.0/8 timeout 1h expires 5m, 168.63.129.16 comment "x" }')
+    ['10.0.0.0/8', '168.63.129.16']
+    """
+    found = []
+    for member in text.strip("{} ").split(","):
+        words = member.split()
+        cut = next((at for at, word in enumerate(words) if word in ("timeout", "expires", "counter", "comment")), None)
+        if words[:cut]:
+            found.append(" ".join(words[:cut]).strip('"'))
+    return found
+
+
+def _combined(names: Names, value: str) -> tuple[Condition, ...] | None:
+    """The parts of ``168.63.129.16 . 80``, each a condition of its own; None if one is not understood."""
+    parts = value.split(" . ")
+    if len(parts) != len(names):
+        return None
+    found = tuple(_condition([name], part.strip(), "", {}) for name, part in zip(names, parts, strict=True))
+    return None if any(part.subject == "unknown" for part in found) else found
+
+
+def _compared(operator: str, found: Range) -> Range:
+    low, high = _COMPARED[operator]
+    if high is None:
+        return found[0] + low, 2**32 - 1
+    return 0, found[0] + high
 
 
 def _range(name: str, text: str) -> Range | None:
-    if name in ("daddr", "saddr"):
+    if name in ("mark", "ctmark"):
+        return mark_pair(text)
+    if text.startswith("0x"):
+        value = mark_pair(text)
+        return None if value is None else (value[0], value[0])
+    if name in ("daddr", "saddr", "origdaddr"):
         return address_range(text)
     return {"root": (0, 0), "http": (80, 80)}.get(text) or number_range(text, "-")
 
 
-def _branches(parse: _Parse, name: str, body: str) -> None:
+def _branches(parse: _Parse, names: Names, body: str) -> None:
     if body.startswith("@"):
-        parse.doubt(f"{name} vmap {body}")
-        parse.action = Action.OPAQUE
-        return
+        held = parse.sets.get(body[1:])
+        if held is None:
+            parse.doubt(f"vmap {body}")
+            parse.action = Action.OPAQUE
+            return
+        body = held
     for pair in body.strip("{} ").split(","):
         value, _, verdict = pair.rpartition(" : ")
         word, _, target = verdict.strip().partition(" ")
         action = Action(word) if word in ("jump", "goto") else _VERDICTS.get(word, Action.PASS)
-        parse.branches.append((_condition(name, value.strip(), False, parse.sets), action, target.strip()))
+        parse.branches.append((_condition(names, value.strip(), "", parse.sets), action, target.strip()))
 
 
 def tables(lines: Iterable[str]) -> list[Table]:
@@ -232,4 +362,12 @@ def _chain(name: str, head: str, lines: list[str], sets: Sets) -> Chain:
     hook = _HOOK.search(head)
     policy = Rule("policy drop", frozenset(), Action.DROP, policy=True) if "policy drop" in head else None
     found = tuple(rule for line in lines for rule in rules(line, sets))
-    return Chain(name, hook.group(2) if hook else "", found, policy, nat=bool(hook and hook.group(1) == "nat"))
+    devices = _DEVICES.search(head)
+    return Chain(
+        name,
+        hook.group(2) if hook else "",
+        found,
+        policy,
+        nat=bool(hook and hook.group(1) == "nat"),
+        devices=frozenset(_elements(devices.group(1))) if devices else None,
+    )

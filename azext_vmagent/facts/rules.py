@@ -37,14 +37,19 @@ BLOCKING = (Action.DROP, Action.REJECT, Action.DIVERT)
 
 @dataclass(frozen=True)
 class Condition:
-    """One match. ``values`` are inclusive integer ranges (addresses, ports, ids) or names; ``subject`` is
-    daddr, saddr, dport, sport, uid, gid (ranges), proto, state, oif, iif, dsttype, family, syn (names) or unknown.
+    """One match. ``values`` are inclusive integer ranges (addresses, ports, ids), names, or combinations of both.
+
+    ``subject`` is daddr, saddr, origdaddr, dport, sport, port (either), origdport, uid, gid (ranges); proto, state,
+    direction, oif, iif, dsttype, srctype, family, socket, fragment (names); mark, ctmark (pairs of value and mask);
+    flags (pairs of mask and value, in TCP's bits); several of them with « . » between, as in nft's concatenations
+    (``combined``); or unknown.
     """
 
     subject: str
     values: frozenset[Range] | frozenset[str] = frozenset()
     negated: bool = False
     text: str = field(default="", compare=False)
+    combined: frozenset[tuple[Condition, ...]] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -61,9 +66,10 @@ class Rule:
 
 @dataclass(frozen=True)
 class Chain:
-    """``hook`` is input, output, prerouting or postrouting for a base chain, empty for one that is jumped to.
+    """``hook`` is input, output, prerouting, postrouting, ingress or egress for a base chain, empty for one that is
+    jumped to.
 
-    ``nat`` chains see only the first packet of a connection.
+    ``nat`` chains see only the first packet of a connection; those of a network device only what passes ``devices``.
     """
 
     name: str
@@ -71,6 +77,7 @@ class Chain:
     rules: tuple[Rule, ...] = ()
     policy: Rule | None = None
     nat: bool = False
+    devices: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -85,18 +92,29 @@ class Table:
 
 @dataclass(frozen=True)
 class Packet:
-    """What is known of a packet; a range that is wider than one value means «one of these»."""
+    """What is known of a packet; a range that is wider than one value means «one of these».
+
+    ``server`` is the address and port that the connection was made to, on the packet's way back as well. ``flags`` are
+    TCP's bits (FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32), ``sure_flags`` those that are known. ``oif`` and ``iif``
+    are None where not known, empty where there is none. ``marked`` are the bits of the mark that some rule may have
+    set: the others are 0, as the kernel makes them.
+    """
 
     daddr: Range
     saddr: Range
     dport: Range
     sport: Range
+    server: tuple[Range, Range]
     state: str
-    syn: bool
+    flags: int
+    sure_flags: int
     uid: int | None
     oif: str | None
     iif: str | None
     dsttype: str = "unicast"
+    srctype: str = "local"
+    inbound: bool = False
+    marked: int = 0
 
 
 @dataclass(frozen=True)
@@ -147,6 +165,24 @@ def number_range(text: str, separator: str) -> Range | None:
     return int(low or 0), int(high or 2**32 - 1)
 
 
+def mark_pair(text: str) -> Range | None:
+    """The value and mask of ``0x1/0xff``; without a mask all 32 bits count. None if it is neither.
+
+    >>> mark_pair("0x4000/0x4000"), mark_pair("7")
+    ((16384, 16384), (7, 4294967295))
+    """
+    value, _, mask = text.partition("/")
+    try:
+        return int(value, 0), int(mask or "0xffffffff", 0)
+    except ValueError:
+        return None
+
+
+def never(negated: bool, text: str) -> Condition:
+    """What no packet of ours satisfies, such as membership in an empty set."""
+    return Condition("fragment", frozenset({"yes"}), negated, text)
+
+
 def judge(condition: Condition, packet: Packet) -> bool | None:
     """Whether the packet satisfies the condition; None when its text does not tell."""
     found = _judge_plain(condition, packet)
@@ -154,22 +190,65 @@ def judge(condition: Condition, packet: Packet) -> bool | None:
 
 
 def _judge_plain(condition: Condition, packet: Packet) -> bool | None:
-    ranges = {"daddr": packet.daddr, "saddr": packet.saddr, "dport": packet.dport, "sport": packet.sport}
-    if condition.subject in ranges:
-        return _within(ranges[condition.subject], condition.values)
-    if condition.subject in ("uid", "gid"):
-        return False if packet.uid is None else _within((packet.uid, packet.uid), condition.values)
-    if condition.subject in ("oif", "iif"):
-        name = packet.oif if condition.subject == "oif" else packet.iif
-        return _interface(name, condition.values)
+    subject, values = condition.subject, condition.values
+    if condition.combined:
+        return _any(_all(judge(part, packet) for part in parts) for parts in condition.combined)
+    ranges = {
+        "daddr": packet.daddr,
+        "saddr": packet.saddr,
+        "dport": packet.dport,
+        "sport": packet.sport,
+        "origdaddr": packet.server[0],
+        "origdport": packet.server[1],
+    }
+    if subject in ranges:
+        return _within(ranges[subject], values)
+    if subject == "port":
+        return _any(_within(port, values) for port in (packet.dport, packet.sport))
+    if subject in ("uid", "gid"):
+        return False if packet.uid is None else _within((packet.uid, packet.uid), values)
+    if subject in ("oif", "iif"):
+        return _interface(packet.oif if subject == "oif" else packet.iif, values)
+    if subject in ("mark", "ctmark"):
+        return _any(_mark(value, packet) for value in values if isinstance(value, tuple))
+    if subject == "flags":
+        return _any(_flags(value, packet) for value in values if isinstance(value, tuple))
     names = {
         "proto": {"tcp", "6", "all", "ip"},
         "state": {packet.state},
-        "family": {"ipv4"},
+        "direction": {"reply" if packet.inbound else "original"},
+        "family": {"ipv4", "ip", "4"},
         "dsttype": {packet.dsttype},
-        "syn": {"yes" if packet.syn else "no"},
-    }.get(condition.subject)
-    return None if names is None else bool(names & condition.values)
+        "srctype": {packet.srctype},
+        "socket": {"yes"},
+        "fragment": {"no"},
+    }.get(subject)
+    return None if names is None else bool(names & values)
+
+
+def _any(answers: Iterable[bool | None]) -> bool | None:
+    """True when one is, else unknown when one is."""
+    found = set(answers)
+    return True if True in found else None if None in found else False
+
+
+def _all(answers: Iterable[bool | None]) -> bool | None:
+    found = set(answers)
+    return False if False in found else None if None in found else True
+
+
+def _mark(value: Range, packet: Packet) -> bool | None:
+    wanted, mask = value
+    if wanted & mask & ~packet.marked or wanted & ~mask:  # asks for a bit that nobody sets
+        return False
+    return None if mask & packet.marked else True
+
+
+def _flags(value: Range, packet: Packet) -> bool | None:
+    mask, wanted = value
+    if (packet.flags ^ wanted) & mask & packet.sure_flags:
+        return False
+    return True if not mask & ~packet.sure_flags else None
 
 
 def _within(wanted: Range, values: Iterable[Range | str]) -> bool | None:
@@ -181,6 +260,8 @@ def _within(wanted: Range, values: Iterable[Range | str]) -> bool | None:
 
 def _interface(name: str | None, values: Iterable[Range | str]) -> bool | None:
     patterns = [value for value in values if isinstance(value, str)]
+    if {"*", "+"} & set(patterns):
+        return True
     if name is None:
         return False if all(pattern == "lo" for pattern in patterns) else None
     return any(name.startswith(p[:-1]) if p.endswith(("+", "*")) else name == p for p in patterns)

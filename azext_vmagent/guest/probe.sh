@@ -227,8 +227,25 @@ network() {
         echo @rules; ip -4 rule
         echo @links; ip -o link
         echo @addresses; ip -4 -o addr
+        cat /proc/[0-9]*/comm | grep -E '^(dhclient|dhcpcd|udhcpc|NetworkManager|systemd-network|wickedd-dhcp4|connmand)' |
+            sort -u | sed 's/^/@dhcp /'
+        if have tc; then
+            tc qdisc show | while read -r _ kind handle _ name rest; do
+                case $kind in noqueue | mq | fq | fq_codel | pfifo_fast | pfifo) continue ;; esac
+                echo "@tc $kind $handle dev $name $rest"
+                case $kind in clsact) set -- egress ingress ;; ingress) set -- ingress ;; *) set -- '' ;; esac
+                # shellcheck disable=SC2086 # no word where the place is the root
+                for place in "$@"; do tc filter show dev "$name" $place | awk -v head="@filter dev $name $place" '
+                    function flush() { if (text ~ / (match|action|dst_ip|flowid|classid) /) print text }
+                    /^filter / { flush(); text = head " " $0; next }
+                    { gsub(/^[ \t]+/, ""); text = text " " $0 }
+                    END { flush() }'; done
+            done
+        fi
         echo @end
     } | awk -v w=$wire '
+        /^@dhcp / { print substr($0, 2); next }
+        /^@(tc|filter) / { if (q++ < 8) print substr($0, 2, 260); next }
         /^@/ { part = $0; n = 0; next }
         part == "@get" && !n++ { print "route " $0 }
         part == "@routes" && (/^(blackhole|unreachable|prohibit|throw) / || index($0, w)) && v++ < 6 { print "via " $0 }
@@ -240,8 +257,20 @@ network() {
             for (i = 3; i < NF; i++) { if ($i == "state") state = $(i + 1); if ($i ~ /^link\//) mac = $(i + 1) }
             print "link " name, ($3 ~ /[<,]UP[,>]/ ? "up" : "down"), state, mac
         }
-        part == "@addresses" && a++ < 8 { print "addr " $2, $4 }
+        part == "@addresses" && a++ < 8 { print "addr " $2, $4 (/ dynamic/ ? " dynamic" : "") }
         END { if (part == "@end") print "ip yes" }'
+}
+
+# Whether the gateways answer, asked when the tests have made the kernel ask them.
+neighbours() {
+    have ip || return
+    waited=0
+    while [ $waited -lt 42 ] && ! { [ -e "$dir/wire80.done" ] && [ -e "$dir/wire32526.done" ]; }; do
+        sleep 0.1 || sleep 1
+        waited=$((waited + 1))
+    done
+    hops=$(ip -4 route show table all | sed -n 's/.* via \([0-9.]*\) .*/ \1 /p' | sort -u | tr -d '\n')
+    ip -4 neigh | awk -v hops="$hops" 'index(hops, " " $1 " ") && n++ < 4 { print "neigh " $0 }'
 }
 
 # FREE is what root may still write: df's own column leaves out the blocks kept for root, which the agent can use.
@@ -331,7 +360,8 @@ kernel_has_nf_tables() {
 # Both filters below drop rules that cannot touch tcp from root to the Wire Server or its replies, and then whatever cannot
 # end in a block: chains that nothing leads to, jumps to nothing, whole hooks in which no rule drops, and what comes after
 # replies were let in.
-# Filled by them: base[c], inbound[c], blocks[c] (the policy does), head[c], harm[c, i] (rule i may), and by add().
+# Filled by them: base[c], inbound[c], blocks[c] (the policy does), head[c], harm[c, i] (rule i may), marks[value] (what
+# some rule writes into a mark), and by add().
 walk='
     function add(c, text, target, settles) { rule[c, ++count[c]] = text; jump[c, count[c]] = target; settle[c, count[c]] = settles }
     function last(c, i) {
@@ -367,6 +397,7 @@ walk='
         for (pass = 0; pass < 2; pass++)
             for (c in base) if (inbound[c] + 0 == pass && risky(c)) show(c)
         for (s in sets) { split(s, p, " "); if (index(all, "@" p[3])) print sets[s] }
+        for (m in marks) if (marked++ < 8) print "fw.mark " (marked < 8 ? m : "more")
     }'
 
 iptables_lines() {
@@ -394,6 +425,7 @@ iptables_lines() {
         {
             c = table " " $2; target = ""; word = ""
             for (i = 3; i < NF; i++) if ($i == "-j" || $i == "-g") word = $(i + 1)
+            if (word ~ /^(CONN)?MARK$/ && match($0, /--set-xmark 0x[0-9a-f]+/)) marks[substr($0, RSTART + 12, RLENGTH - 12)]
             if ((table " " word) in own) target = table " " word
             else if (word == "" || word ~ /^(LOG|NFLOG|ULOG|AUDIT|TRACE|TCPMSS|CHECKSUM|MARK|CONNMARK|CONNSECMARK|SECMARK|DSCP|TTL)$/) next
             else if (word !~ /^(ACCEPT|RETURN|CT|NOTRACK|MASQUERADE|SNAT)$/) harm[c, count[c] + 1] = 1
@@ -406,20 +438,45 @@ nft_lines() {
     awk -v skip="$1" '
         /^table / {
             here = $2 " " $3
-            wanted = $2 !~ /^(ip6|bridge|arp|netdev)$/ && !($2 == "ip" && index(skip, " " $3 " "))
+            wanted = $2 !~ /^(ip6|bridge|arp)$/ && !($2 == "ip" && index(skip, " " $3 " "))
             next
         }
         !wanted { next }
-        /^\t(set|map) / { inset = here " " $2; set = "fw.set " inset; next }
-        inset != "" && /^\t}/ { if (length(set) < 400) sets[inset] = set; inset = ""; next }
-        inset != "" { if (/elements = / || more) { sub(/^[\t ]+/, ""); set = set " " $0; more = !/}/ } next }
+        /^\t(set|map) / { inset = here " " $2; set = ""; next }
+        inset != "" && /^\t}/ {
+            set = "fw.set " inset " elements = {" set " }"
+            if (length(set) < 400) sets[inset] = set
+            inset = ""; next
+        }
+        inset != "" {
+            if (!/elements = / && !more) next
+            more = !/}/
+            sub(/^[\t ]*(elements = )?/, ""); gsub(/[{}]/, "")
+            for (i = split($0, e, ","); i > 0; i--) {
+                sub(/^ +/, "", e[i]); sub(/ +$/, "", e[i])
+                if (e[i] != "" && (e[i] !~ /^[0-9.]+(\/([89]|[12][0-9]|3[0-2]))?( (:|timeout|expires|counter|comment) .*)?$/ || e[i] !~ /\./ || e[i] ~ /^168\./))
+                    set = set (set == "" ? " " : ", ") e[i]
+            }
+            next
+        }
         /^\tchain / { c = here " " $2; head[c] = "fw.chain " c "\n"; next }
         /^\t}/ { c = "" }
         c == "" { next }
-        { sub(/^[\t ]+/, ""); sub(/ counter packets [0-9]+ bytes [0-9]+/, " counter") }
+        {
+            # where nft cannot print a match of iptables, two spaces are left of it
+            quoted = index($0, "\""); start = quoted ? substr($0, 1, quoted - 1) : $0; rest = quoted ? substr($0, quoted) : ""
+            sub(/^\t\t/, "", start); sub(/^ |  /, " xt match unknown ", start); $0 = start rest
+            sub(/^[\t ]+/, ""); sub(/counter packets [0-9]+ bytes [0-9]+/, "counter")
+            if (match($0, /mark set .*/) && !/mark set (ct |meta )?mark( |$)/) {
+                m = substr($0, RSTART + 9); sub(/^(ct|meta) mark (\||or) /, "", m)
+                marks[m ~ /^0x[0-9a-f]+( |$)/ ? substr(m, 1, index(m " ", " ") - 1) : "any"]
+            } else if (match($0, /mark set (ct|meta) mark (\||or|\^|xor) 0x[0-9a-f]+/)) {
+                m = substr($0, RSTART, RLENGTH); sub(/.* /, "", m); marks[m]
+            }
+        }
         /^type .* hook / {
-            if (/hook (input|output|postrouting|prerouting)/ && (!/type nat/ || /hook output/)) {
-                base[c] = 1; inbound[c] = /hook (input|prerouting)/; head[c] = "fw.chain " c " " $0 "\n"
+            if (/hook (input|output|postrouting|prerouting|ingress|egress)/ && (!/type nat/ || /hook output/)) {
+                base[c] = 1; inbound[c] = /hook (input|prerouting|ingress)/; head[c] = "fw.chain " c " " $0 "\n"
                 if (/policy drop/) blocks[c] = 1
             }
             next
@@ -450,6 +507,26 @@ nft_lines() {
             }
         }'"$walk"'
         END { for (c in vmaps) if (shown[c]) { n = split(vmaps[c], p, "\n"); for (i = 2; i <= n; i++) if (useful(p[i])) show(p[i]) } }'
+}
+
+# The members of the named sets that may hold the Wire Server, those of one set in a line. Only where the kernel has sets
+# already: asking would load them.
+ipset_lines() {
+    have ipset && { [ -d /sys/module/ip_set ] || grep -q '^ip_set ' /proc/modules; } || return
+    ipset save </dev/null | awk -v wanted=" $1 " '
+        function kept(m) {
+            if (m ~ /^[0-9]+$/) return m == 80 || m == 32526
+            return m !~ /^[0-9]+\.[0-9.]+(\/([89]|[12][0-9]|3[0-2]))?(,|$)/ || m ~ /^168\./ || m ~ /,168\./
+        }
+        $1 == "create" { type[$2] = $3; order[++n] = $2; next }
+        $1 == "add" && kept($3) { held[$2] = held[$2] (held[$2] == "" ? "" : "; ") $3 (/ nomatch/ ? " nomatch" : "") }
+        END {
+            for (i = 1; i <= n; i++) if (type[order[i]] == "list:set" && index(wanted, " " order[i] " ")) {
+                c = split(held[order[i]], part, "; "); for (j = 1; j <= c; j++) wanted = wanted part[j] " "
+            }
+            for (i = 1; i <= n; i++) if (index(wanted, " " order[i] " ") && length(held[order[i]]) < 360)
+                print "fw.ipset " order[i] " " type[order[i]] " " held[order[i]]
+        }'
 }
 
 # busctl's `a(sssias) 1 "ipv4" "filter" "OUTPUT" 0 4 "-d" ...` as firewall-cmd prints it, one rule a line.
@@ -545,6 +622,8 @@ netfilter() {
     elif [ $old = none ]; then
         echo 'fw.list none'
     fi
+    named=$(cat "$dir/legacy" "$dir/nf" | sed -n 's/.* --match-set \([^ ]*\) .*/\1/p' | sort -u | tr '\n' ' ')
+    [ -z "$named" ] || ipset_lines "$named"
 }
 
 ufw() {
@@ -563,7 +642,7 @@ choose() {
             for (i = 1; i <= s; i++) { split(order[i], p, ":"); order[i] = p[1]; reserve[p[1]] = p[2] * limit / 4096 }
         }
         {
-            name = FILENAME; sub(/.*\//, "", name); if (!(name in reserve)) name = "facts"
+            name = FILENAME; sub(/.*\//, "", name); if (name == "neighbours") name = "network"; if (!(name in reserve)) name = "facts"
             gsub(/\t/, " "); gsub(/[^ -~]/, ""); sub(/ +$/, "")
             if ($0 == "") next
             line = length($0) > 420 ? substr($0, 1, 417) "..." : $0
@@ -584,7 +663,7 @@ choose() {
             }
             print all + 0 >left_out
         }' "$dir/late" "$dir/system" "$dir/wire80" "$dir/wire32526" "$dir/unit" "$dir/service" "$dir/runtime" "$dir/disk" \
-        "$dir/imds" "$dir/log" "$dir/network" "$dir/netfilter" "$dir/firewalld" "$dir/ufw" "$dir/journal"
+        "$dir/imds" "$dir/log" "$dir/network" "$dir/neighbours" "$dir/netfilter" "$dir/firewalld" "$dir/ufw" "$dir/journal"
 }
 
 # gzip and base64 of stdin, or nothing where the tools are not there or do not do their work.
@@ -671,7 +750,7 @@ main() {
     uptime
     started=$now
     jobs=''
-    for job in wire80 wire32526 imds system netfilter firewalld unit service runtime network agent_log disk ufw journal; do
+    for job in wire80 wire32526 imds system netfilter firewalld unit service runtime network neighbours agent_log disk ufw journal; do
         file=$dir/$job
         [ $job != agent_log ] || file=$dir/log
         : >"$file"

@@ -32,3 +32,9 @@ def no_drop_in(vm: LabVm) -> None:
 def restart_agent(vm: LabVm) -> None:
     """Restart the agent, also one whose start limit is used up; whether it stays up is not looked at."""
     as_root(vm, f"systemctl reset-failed {AGENT}; systemctl restart {AGENT} || true", 90)
+
+
+def remove_empty_table(vm: LabVm, table: str, family: str = "ip") -> None:
+    """Delete an iptables table that holds no rule: iptables makes it for the first one and leaves it behind."""
+    listing = f"nft list table {family} {table} 2>/dev/null"
+    as_root(vm, f"{listing} | grep -qP '^\\t\\t(?!type )' || nft delete table {family} {table} 2>/dev/null || true")

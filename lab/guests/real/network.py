@@ -18,11 +18,13 @@ PRIVATE_ADDRESS = "10.0.0.4"
 GATEWAY = "10.0.0.1"
 GUEST_MAC = "00:0d:3a:00:00:04"
 TAP = "tap0"
+#: where clients seem to come from: the Internet, so that a guest with a wrong gateway cannot answer them
+_CLIENT = "198.51.100.7"
 #: fixed, so that a restored guest's neighbour table stays right
 _TAP_MAC = "12:34:56:78:9a:bc"
 
-#: A client's packet to the public address goes to the guest itself, and seems to come from the gateway: a dead guest is
-#: silence and a closed port is the guest's own refusal, as with a real public address.
+#: A client's packet to the public address goes to the guest itself: a dead guest is silence and a closed port is the
+#: guest's own refusal, as with a real public address.
 _TRANSLATION = f"""
 table ip lab {{
     chain output {{
@@ -31,7 +33,7 @@ table ip lab {{
     }}
     chain postrouting {{
         type nat hook postrouting priority 100
-        oifname "{TAP}" ip saddr 127.0.0.0/8 snat to {GATEWAY}
+        oifname "{TAP}" ip saddr 127.0.0.0/8 snat to {_CLIENT}
     }}
 }}
 """

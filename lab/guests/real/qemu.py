@@ -27,7 +27,7 @@ _FIRMWARE = "version=Hyper-V UEFI Release v4.1"
 _KERNEL_LINE = "root=/dev/vda ro console=tty1 console=ttyS0,115200n8 earlyprintk=ttyS0,115200 net.ifnames=0"
 
 
-def arguments(image: Image) -> list[str]:
+def arguments(image: Image, kernel_line: str = _KERNEL_LINE) -> list[str]:
     """The machine, with paths relative to its folder. A saved memory fits only the arguments it was saved under."""
     return [
         *("-accel", "tcg,thread=multi", "-cpu", "qemu64,tcg-cpuid=off,-hypervisor"),
@@ -37,7 +37,7 @@ def arguments(image: Image) -> list[str]:
         *("-smbios", f"type=1,{_SYSTEM},{_FIRMWARE},uuid=b61f93d0-e1ed-40b2-b067-22c243233448"),
         *("-smbios", f"type=2,{_SYSTEM}"),
         *("-smbios", "type=3,manufacturer=Microsoft Corporation,asset=7783-7084-3265-9085-8269-3286-77"),
-        *("-kernel", str(image.kernel), "-initrd", str(image.initrd), "-append", _KERNEL_LINE),
+        *("-kernel", str(image.kernel), "-initrd", str(image.initrd), "-append", kernel_line),
         *("-drive", "file=disk.qcow2,if=virtio,cache=unsafe,discard=unmap"),
         *("-device", "virtio-rng-pci", "-device", "virtio-serial-pci"),
         *("-chardev", "socket,id=door,path=door.sock,server=on,wait=off"),
@@ -81,6 +81,8 @@ class Machine:
 
     def __init__(self, folder: Path, namespace: str, image: Image) -> None:
         self.folder = folder
+        #: what the boot loader hands to the kernel, from the next ``start`` on
+        self.kernel_line = _KERNEL_LINE
         self._namespace = namespace
         self._image = image
         self._process: subprocess.Popen[bytes] | None = None
@@ -100,7 +102,8 @@ class Machine:
         """Power on; with ``incoming`` (a migration source) the memory comes from there and the machine is paused."""
         for name in ("qmp.sock", "door.sock", "console.sock"):
             (self.folder / name).unlink(missing_ok=True)
-        command = ["ip", "netns", "exec", self._namespace, "qemu-system-x86_64", *arguments(self._image)]
+        machine = arguments(self._image, self.kernel_line)
+        command = ["ip", "netns", "exec", self._namespace, "qemu-system-x86_64", *machine]
         if incoming:
             command += ["-S", "-incoming", incoming]
         with (self.folder / "qemu.log").open("wb") as log:

@@ -1,0 +1,23 @@
+"""ufw on a guest that has it installed and off; its files are kept, so that healing is exact."""
+
+from __future__ import annotations
+
+from lab.arm.vm import LabVm
+from lab.faults._in_guest import as_root, remove_empty_table
+
+_KEPT = "/run/lab-ufw"
+
+
+def enable(vm: LabVm, *rules: str) -> None:
+    """Set the rules, SSH's way in among them, and turn it on."""
+    as_root(vm, f"mkdir {_KEPT} && cp -a /etc/ufw /etc/default/ufw {_KEPT}/ --parents")
+    for rule in ("allow 22/tcp", *rules):
+        as_root(vm, f"ufw {rule}", 60)
+    as_root(vm, "ufw --force enable", 90)
+
+
+def disable(vm: LabVm) -> None:
+    """Turn it off; put its files back, and remove the empty chains that it leaves behind."""
+    as_root(vm, f"ufw --force disable && cp -a {_KEPT}/etc / && rm -r {_KEPT}", 90)
+    for family in ("ip", "ip6"):
+        remove_empty_table(vm, "filter", family)
