@@ -65,7 +65,17 @@ def load_arguments(loader, _):
             help="Look inside the guest through the OpenSSH client as this user (root, or one who may sudo without a "
             "password). Your own keys, agent, known hosts and configuration are used; nothing is asked.",
         )
-        context.argument("ssh_key", arg_group=ssh, help="Private key file for the SSH connection.")
+        context.argument(
+            "ssh_key",
+            arg_group=ssh,
+            help="Private key file for the SSH connection. A certificate of az ssh cert beside it is used.",
+        )
+        context.argument(
+            "ssh_config",
+            arg_group=ssh,
+            help="SSH configuration file to use in place of your own, such as az ssh config --file writes it; "
+            "--ssh-host names one of its hosts.",
+        )
         context.argument("ssh_port", arg_group=ssh, type=int, help="Port of the guest's SSH server.")
         context.argument(
             "ssh_host",

@@ -24,6 +24,7 @@ def diagnose_vm_agent(
     ssh_key: str | None = None,
     ssh_port: int | None = None,
     ssh_host: str | None = None,
+    ssh_config: str | None = None,
     print_probe: str | None = None,
     probe_output: str | None = None,
 ) -> Any:
@@ -36,7 +37,7 @@ def diagnose_vm_agent(
 
     found = targets.resolve(cmd.cli_ctx, resource_group_name, vm_name, ids)
     targets.one_only(found, probe_output)
-    wish = targets.wish(run_command, ssh_user, ssh_host, ssh_port, ssh_key, timeout, probe_output)
+    wish = targets.wish(run_command, ssh_user, ssh_host, ssh_port, ssh_key, timeout, probe_output, ssh_config)
     console = Console.of(cmd.cli_ctx)
     if len(found) == 1:
         result: Any = diagnose_one(cmd.cli_ctx, found[0], wish, timeout, console)

@@ -256,7 +256,7 @@ def _channel(
     if channel == MANAGED_RUN_COMMAND:
         location = facts.vm.location if facts.vm else ""
         return lambda: _probe_answer(azure.managed_run_command(facts.target, location, probe_script(), earlier))
-    login = SshLogin(address or "", wish.ssh_user or "", wish.ssh_port, wish.ssh_key)
+    login = SshLogin(address or "", wish.ssh_user or "", wish.ssh_port, wish.ssh_key, wish.ssh_config)
     return lambda: _probe_answer(azure.ssh(login, probe_script(), earlier))
 
 

@@ -114,6 +114,7 @@ def wish(
     key: str | None,
     timeout: int,
     probe_output: str | None = None,
+    config: str | None = None,
 ) -> Wish:
     """The channels as the user wants them. Raises InvalidArgumentValueError, RequiredArgumentMissingError."""
     from azure.cli.core.azclierror import InvalidArgumentValueError, RequiredArgumentMissingError
@@ -131,7 +132,16 @@ def wish(
             raise InvalidArgumentValueError(f"{option} '{value[:60]}' cannot be right.", "Give a plain name.")
     if key is not None and not Path(key).expanduser().is_file():
         raise InvalidArgumentValueError(f"--ssh-key: there is no file {key}.", "Give the path of a private key file.")
-    if key is not None and not user:
-        raise RequiredArgumentMissingError("--ssh-key needs a user to log in as.", "Add --ssh-user USER.")
+    if config is not None and not Path(config).expanduser().is_file():
+        raise InvalidArgumentValueError(
+            f"--ssh-config: there is no file {config}.", "az ssh config --file FILE writes one; so do you."
+        )
+    for option, value in (("--ssh-key", key), ("--ssh-config", config)):
+        if value is not None and not user:
+            raise RequiredArgumentMissingError(f"{option} needs a user to log in as.", "Add --ssh-user USER.")
     answer = pasted(probe_output) if probe_output is not None else None
-    return Wish(run_command, user, host, port, str(Path(key).expanduser()) if key else None, answer)
+    return Wish(run_command, user, host, port, _expanded(key), _expanded(config), answer)
+
+
+def _expanded(path: str | None) -> str | None:
+    return str(Path(path).expanduser()) if path else None

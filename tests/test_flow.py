@@ -17,6 +17,7 @@ from azext_vmagent.facts.port import PortOutcome
 from azext_vmagent.facts.reading import (
     HOST_METRICS,
     INSTANCE_VIEW,
+    MANAGED_RUN_COMMAND,
     NETWORK,
     PASTE,
     PORT,
@@ -374,3 +375,96 @@ def test_a_pasted_answer_is_the_guests_word_and_nobody_else_is_asked_inside():
 def test_a_pasted_answer_says_nothing_about_the_network_it_may_have_come_through_the_console():
     found = run(AzureDouble(NOT_READY), Wish(pasted=STOPPED))
     assert {r.scenario for r in found.verdict.ruled_out} == {Scenario.OS_NOT_RUNNING}
+
+
+def pasted(text: str, **old: float) -> Wish:
+    """An answer that old, by the guest's clock."""
+    then = datetime.now(timezone.utc) - timedelta(**old)
+    return Wish(pasted=text.replace("uid 0", f"uid 0\nnow {then:%Y-%m-%dT%H:%M:%SZ}"))
+
+
+def test_an_old_answer_is_worth_a_likely_where_nothing_of_now_decides():
+    found = run(AzureDouble(NOT_READY), pasted(STOPPED, hours=3)).verdict
+    assert (found.scenario, found.confidence) == (Scenario.AGENT_STOPPED, Confidence.LIKELY)
+    assert "3 h old" in found.not_checked[0].what
+    fresh = run(AzureDouble(NOT_READY), pasted(STOPPED, minutes=14)).verdict
+    assert fresh.confidence is Confidence.CERTAIN
+    assert "old" not in " ".join(reason.what for reason in fresh.not_checked)
+
+
+def test_what_is_seen_now_outweighs_an_old_answer():
+    emergency = answers(b"Linux version 5.10\r\nYou are in emergency mode. After logging in\r\n")
+    double = AzureDouble(NOT_READY, emergency, port=PortOutcome.REFUSED)
+    found = run(double, pasted(STOPPED, hours=3)).verdict
+    assert found.scenario is Scenario.OS_NOT_RUNNING
+    assert "not used" in found.not_checked[0].what
+
+
+def test_an_answer_from_the_future_is_as_little_now():
+    found = run(AzureDouble(NOT_READY), pasted(STOPPED, hours=-2, minutes=-5)).verdict
+    assert found.confidence is Confidence.LIKELY
+    assert "clock is 2 h ahead" in found.not_checked[0].what
+
+
+# -- each way in taken away in turn --------------------------------------------------------------------------------------
+
+CLOSED = {
+    "refuses": raises(SourceFailed(State.DENIED, "login: no key lets you in")),
+    "fails": raises(SourceFailed(State.FAILED, "reach: refused")),
+    "busy": raises(SourceFailed(State.FAILED, "busy", cause="P07")),
+    "hangs": hangs,
+    "garbled": answers("\x1b]0;x\x07 no answer"),
+}
+
+
+def ready_now(_):
+    told = vm()
+    now = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
+    told["properties"]["instanceView"]["vmAgent"]["statuses"][0]["time"] = now
+    return told
+
+
+WAYS = ("ssh", "run command", "managed run command")
+
+
+@pytest.mark.parametrize("how", CLOSED)
+@pytest.mark.parametrize(
+    "wish", [OPS, AUTO, Wish("always", ssh_user="ops"), Wish("managed"), Wish("never", ssh_user="ops")]
+)
+@pytest.mark.parametrize("ready", [True, False], ids=["Ready", "Not Ready"])
+def test_with_every_way_in_closed_it_is_uncertain_or_weak_and_says_what_would_settle_it(how, wish, ready):
+    closed = CLOSED[how]
+    machine = ready_now if ready else NOT_READY
+    double = AzureDouble(machine, through_agent=closed, through_ssh=closed, through_managed=closed)
+    started = time.monotonic()
+    found = run(double, wish, timeout=1.5)
+    assert time.monotonic() - started < 2.5
+    assert found.facts.guest is None
+    assert found.verdict.confidence is Confidence.WEAK
+    assert found.verdict.scenario is Scenario.UNCERTAIN or (
+        ready and how != "hangs" and found.verdict.scenario is Scenario.HEALTHY
+    )
+    assert found.verdict.next_steps
+    tried = [way for way in double.asked if way in WAYS]
+    assert {reason.channel for reason in found.verdict.not_checked} >= set(tried)
+    if how == "hangs" and wish.run_command != "always":
+        assert len(tried) <= 1, "what hangs is not joined by another"
+
+
+@pytest.mark.parametrize("how", ["refuses", "fails", "garbled"])
+def test_one_way_closed_leaves_the_next_and_the_choice_is_one_line(how):
+    steps: list[Answer] = []
+    double = AzureDouble(ready_now, through_ssh=CLOSED[how])
+    found = diagnose(double, TARGET, OPS, 4.0, steps.append)
+    assert [way for way in double.asked if way in WAYS] == ["ssh", "run command"]
+    assert found.verdict.confidence is Confidence.CERTAIN
+    chosen = [step.detail for step in steps if step.source == "look inside"]
+    assert [line.split(":")[0] for line in chosen] == ["through ssh", "through run command"]
+
+
+def test_a_busy_action_leaves_the_managed_one():
+    double = AzureDouble(ready_now, through_agent=CLOSED["busy"])
+    found = run(double)
+    assert [way for way in double.asked if way in WAYS] == ["run command", "managed run command"]
+    assert (found.verdict.scenario, found.facts.guest_channel) == (Scenario.HEALTHY, MANAGED_RUN_COMMAND)
+    assert [cause.code for cause in found.verdict.other_causes] == ["P07"]

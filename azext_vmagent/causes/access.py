@@ -28,7 +28,7 @@ def ssh_login(facts: Facts, wish: Wish) -> str | None:
     address = wish.ssh_host or (facts.network.public_address if facts.network else None)
     if not wish.ssh_user or not address:
         return None
-    parts = ["ssh", "-l", wish.ssh_user]
+    parts = ["ssh", *(["-F", wish.ssh_config] if wish.ssh_config else []), "-l", wish.ssh_user]
     if wish.ssh_port:
         parts += ["-p", str(wish.ssh_port)]
     if wish.ssh_key:

@@ -39,6 +39,7 @@ class Wish:
     ssh_host: str | None = None
     ssh_port: int | None = None
     ssh_key: str | None = None
+    ssh_config: str | None = None
     #: the probe's answer, brought by hand: then no other way in is used
     pasted: str | None = None
 

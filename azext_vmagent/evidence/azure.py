@@ -73,7 +73,7 @@ class LiveAzure:
 
     def ssh(self, login: ssh.SshLogin, script: str, deadline: Deadline) -> Said:
         """A script's stdout, through OpenSSH."""
-        return ssh.run(login, script, deadline)
+        return ssh.run(login, script, deadline, self.requests)
 
     def in_cloud_shell(self) -> bool:
         """Whether this runs in Azure Cloud Shell (it sets ACC_CLOUD; azure-cli-core looks at the same)."""

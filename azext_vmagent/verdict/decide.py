@@ -18,7 +18,16 @@ from azext_vmagent.channels.choice import Wish, contradiction
 from azext_vmagent.facts.host_metrics import CpuState, NetworkTrend
 from azext_vmagent.facts.instance_view import AgentStatus
 from azext_vmagent.facts.port import PortOutcome, way_is_open
-from azext_vmagent.facts.reading import HOST_METRICS, INSTANCE_VIEW, PORT, RUN_COMMAND, SERIAL_LOG, SSH, Facts
+from azext_vmagent.facts.reading import (
+    GUEST_CHANNELS,
+    HOST_METRICS,
+    INSTANCE_VIEW,
+    PASTE,
+    PORT,
+    SERIAL_LOG,
+    SSH,
+    Facts,
+)
 from azext_vmagent.facts.serial_log import Outlook, SerialState
 from azext_vmagent.model import Confidence, NextStep, Reason, Scenario, State, Verdict
 from azext_vmagent.verdict import evidence_lines as say
@@ -36,6 +45,21 @@ Rule = Callable[[Facts, Wish], Verdict | None]
 
 def decide(facts: Facts, wish: Wish) -> Verdict:
     """The verdict on these facts, with what was not checked and when the silence began."""
+    old = say.how_old_the_paste_is(facts)
+    return _decide(facts, wish) if old is None else _with_an_old_answer(facts, wish, old)
+
+
+def _with_an_old_answer(facts: Facts, wish: Wish, old: str) -> Verdict:
+    """What is seen now outweighs what the guest said then; where now says nothing, its word is worth a «likely»."""
+    now = _decide(replace(facts, guest=None, guest_channel=None), wish)
+    used = now.scenario is Scenario.UNCERTAIN
+    verdict = _decide(facts, wish) if used else now
+    note = Reason(f"{old}: {'it says how it was then' if used else 'not used'}; a fresh one says how it is now", PASTE)
+    confidence = Confidence.LIKELY if used and verdict.confidence is Confidence.CERTAIN else verdict.confidence
+    return replace(verdict, confidence=confidence, not_checked=(note, *verdict.not_checked))
+
+
+def _decide(facts: Facts, wish: Wish) -> Verdict:
     verdict = next(found for rule in RULES if (found := rule(facts, wish)) is not None)
     return replace(
         verdict,
@@ -198,7 +222,7 @@ def _ready(facts: Facts, wish: Wish) -> Verdict | None:
         or _serial_speaks_against(facts)
     ):
         return None
-    if facts.state(RUN_COMMAND) is State.TIMED_OUT or facts.state(SSH) is State.TIMED_OUT:
+    if any(facts.state(channel) is State.TIMED_OUT for channel in GUEST_CHANNELS):
         return _outside_uncertain(
             facts,
             wish,

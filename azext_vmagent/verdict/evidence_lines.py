@@ -8,10 +8,21 @@ from azext_vmagent.facts.guest import Connect, GuestFacts
 from azext_vmagent.facts.host_metrics import HostMetrics
 from azext_vmagent.facts.instance_view import AgentStatus, VmFacts
 from azext_vmagent.facts.port import PortFacts
-from azext_vmagent.facts.reading import HOST_METRICS, INSTANCE_VIEW, PORT, RESOURCE_HEALTH, SERIAL_LOG, Facts, port_line
+from azext_vmagent.facts.reading import (
+    HOST_METRICS,
+    INSTANCE_VIEW,
+    PASTE,
+    PORT,
+    RESOURCE_HEALTH,
+    SERIAL_LOG,
+    Facts,
+    port_line,
+)
 from azext_vmagent.facts.serial_log import SerialEvent, SerialLogFacts
 from azext_vmagent.model import Reason, Scenario, Since
 
+#: as long as it takes to copy an answer from one window into another
+FRESH = timedelta(minutes=15)
 _TELLS = {
     Connect.REFUSED: "is refused",
     Connect.TIMED_OUT: "times out",
@@ -141,6 +152,21 @@ def since(facts: Facts) -> Since | None:
     if found is not None and found.fell_at:
         return Since(found.fell_at, "network out fell (host metrics, minute grain)")
     return None
+
+
+def how_old_the_paste_is(facts: Facts) -> str | None:
+    """«the pasted answer is 3 h old», by the guest's clock; None where it is now, does not say, or nothing was pasted.
+
+    A clock that runs ahead makes an answer from the future: as little now as an old one.
+    """
+    if facts.guest_channel != PASTE or facts.guest is None or facts.guest.clock is None:
+        return None
+    old = facts.asked_at - facts.guest.clock
+    if abs(old) <= FRESH:
+        return None
+    if old < timedelta(0):
+        return f"the guest's clock is {age(-old)} ahead of this machine's, so the pasted answer's age is not known"
+    return f"the pasted answer is {age(old)} old by the guest's clock"
 
 
 def age(seconds: timedelta) -> str:

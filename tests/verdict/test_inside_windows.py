@@ -37,7 +37,10 @@ FAILING = {**LOG, "count": 3, "failed": [FAILED], "first": FAILED}
 
 
 def verdict(said: dict[str, Any], vm: object = SILENT, channel: str = PASTE, **form: Any) -> Verdict:
-    return decide(facts(vm=vm, guest=parse_probe(answer(said, **form)), guest_channel=channel), Wish())
+    """Asked when the guest answered: what was pasted is now."""
+    guest = parse_probe(answer(said, **form))
+    known = facts(vm=vm, guest=guest, guest_channel=channel)
+    return decide(replace(known, asked_at=guest.clock or known.asked_at), Wish())
 
 
 def wire(both: dict[str, Any], **more: Any) -> dict[str, Any]:
