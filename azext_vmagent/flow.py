@@ -37,7 +37,7 @@ from azext_vmagent.facts.reading import (
     read,
     told,
 )
-from azext_vmagent.guest import probe_script
+from azext_vmagent.guest import probe_script, windows_probe_script
 from azext_vmagent.model import Answer, Evidence, State, Target, Verdict
 from azext_vmagent.verdict.decide import decide, one_more_minute_would_tell
 
@@ -180,7 +180,7 @@ def _network(
         if vm.power and not vm.running:
             raise NotAsked(f"the VM is {vm.power}")
         _, nic = azure.network_interface(vm.nic_ids[0], budget)
-        found = parse_nic(nic, _port_number(vm.os_type, wish))
+        found = parse_nic(nic, _port_number(vm.windows, wish))
         return found.public_address or "no public address", found
     finally:
         interface.set_result(found)
@@ -196,14 +196,14 @@ def _port(
     vm = parse_vm(machine.result(timeout=budget.remaining()) or {})
     if vm.power and not vm.running:
         raise NotAsked(f"the VM is {vm.power}")
-    port = _port_number(vm.os_type, wish)
+    port = _port_number(vm.windows, wish)
     address = wish.ssh_host
     if address is None:
         network = interface.result(timeout=budget.remaining())
         address = network.public_address if network else None
         if address is None:
             raise NotAsked(_why_no_address(azure, network))
-    found = azure.probe_port(address, port, budget, vm.os_type.lower() == "windows")
+    found = azure.probe_port(address, port, budget, vm.windows and not wish.ssh_user)
     return "looked at", found
 
 
@@ -218,10 +218,9 @@ def _why_no_address(azure: Azure, network: NetworkFacts | None) -> str:
     )
 
 
-def _port_number(os_type: str, wish: Wish) -> int:
-    if os_type.lower() == "windows":
-        return RDP_PORT
-    return wish.ssh_port or SSH_PORT
+def _port_number(windows: bool, wish: Wish) -> int:
+    """The port that tells whether the guest lives: RDP's on Windows, unless the user has an SSH server there."""
+    return RDP_PORT if windows and not wish.ssh_user else wish.ssh_port or SSH_PORT
 
 
 def _inside(azure: Azure, evidence: Evidence, wish: Wish, deadline: Deadline, watch: Watch) -> Evidence:
@@ -252,12 +251,17 @@ def _channel(
     if channel == PASTE:
         return lambda: _probe_answer(("pasted by hand", wish.pasted or ""))
     if channel == RUN_COMMAND:
-        return lambda: _probe_answer(azure.run_command(facts.target, probe_script(), earlier))
+        return lambda: _probe_answer(azure.run_command(facts.target, _script(facts), earlier))
     if channel == MANAGED_RUN_COMMAND:
         location = facts.vm.location if facts.vm else ""
-        return lambda: _probe_answer(azure.managed_run_command(facts.target, location, probe_script(), earlier))
+        return lambda: _probe_answer(azure.managed_run_command(facts.target, location, _script(facts), earlier))
     login = SshLogin(address or "", wish.ssh_user or "", wish.ssh_port, wish.ssh_key, wish.ssh_config)
-    return lambda: _probe_answer(azure.ssh(login, probe_script(), earlier))
+    return lambda: _probe_answer(azure.ssh(login, _script(facts), earlier))
+
+
+def _script(facts: Facts) -> str:
+    """The probe for this guest; a guest of unknown kind is taken for the more frequent one."""
+    return windows_probe_script() if facts.vm is not None and facts.vm.windows else probe_script()
 
 
 def _probe_answer(said: Said) -> Said:

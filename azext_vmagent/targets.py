@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from azext_vmagent.channels.choice import Wish
 from azext_vmagent.facts.guest import is_probe_answer
 from azext_vmagent.facts.paste import pasted_answer
-from azext_vmagent.guest import paste_script
+from azext_vmagent.guest import paste_script, windows_paste_script
 from azext_vmagent.model import Target
 
 if TYPE_CHECKING:
@@ -68,9 +68,10 @@ def probe_to_paste(shell: str) -> str:
     """What ``--print-probe`` prints. Raises InvalidArgumentValueError for a shell that no script is there for."""
     from azure.cli.core.azclierror import InvalidArgumentValueError
 
-    if shell == "sh":
-        return paste_script()
-    raise InvalidArgumentValueError(f"--print-probe {shell}: there is no such script yet.", "Give sh.")
+    scripts = {"sh": paste_script, "powershell": windows_paste_script}
+    if shell in scripts:
+        return scripts[shell]()
+    raise InvalidArgumentValueError(f"--print-probe {shell}: there is no such script yet.", "Give sh or powershell.")
 
 
 def pasted(path: str) -> str:

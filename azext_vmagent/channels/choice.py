@@ -109,8 +109,6 @@ def why_not_inside(facts: Facts) -> str | None:
         return None
     if vm.power and not vm.running:
         return f"the VM is {vm.power}"
-    if vm.os_type.lower() == "windows":
-        return "this version looks inside Linux guests only"
     return None
 
 

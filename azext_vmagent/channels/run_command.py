@@ -15,7 +15,7 @@ from azext_vmagent.evidence.arm import ArmClient
 from azext_vmagent.evidence.asking import Said, SourceFailed, failure, innermost, one_line
 from azext_vmagent.evidence.compute import Compute
 from azext_vmagent.evidence.deadline import Deadline
-from azext_vmagent.facts.run_command import run_command_streams
+from azext_vmagent.facts.run_command import run_command_output
 from azext_vmagent.facts.run_command_obstacles import NOT_TAKEN_UP, obstacle
 from azext_vmagent.model import State, Target
 
@@ -106,10 +106,9 @@ def _outcome(status: dict[str, Any], target: Target) -> Said:
         said = one_line(f"{code or status.get('status')}: {message}")
         raise in_the_way(SourceFailed(State.FAILED, said), target)
     try:
-        message = status["properties"]["output"]["value"][0]["message"]
+        stdout, stderr, exit_code = run_command_output(status["properties"]["output"]["value"])
     except (KeyError, IndexError, TypeError):
         raise SourceFailed(State.GARBLED, "the run command ended, but its output is not where Azure puts it") from None
-    stdout, stderr, exit_code = run_command_streams(str(message))
     if not stdout.strip():
         raise SourceFailed(State.FAILED, f"the script said nothing (exit {exit_code}): {one_line(stderr, 120)}")
     return "answered by the agent", stdout

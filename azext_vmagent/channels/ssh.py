@@ -5,6 +5,7 @@ Nothing is asked (BatchMode) and nothing is accepted on the user's behalf: an un
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import shlex
@@ -18,6 +19,7 @@ from pathlib import Path
 from azext_vmagent.channels.open_requests import OpenRequest, OpenRequests
 from azext_vmagent.evidence.asking import NotAsked, Said, SourceFailed, one_line
 from azext_vmagent.evidence.deadline import Deadline
+from azext_vmagent.facts.run_command import is_powershell
 from azext_vmagent.facts.ssh_words import Login, is_refusal, ssh_failure
 from azext_vmagent.model import State
 
@@ -28,6 +30,11 @@ _LONGEST_REFUSAL = 2000
 
 #: root runs the script as it comes on stdin; everyone else through sudo, which must not ask
 _REMOTE = "sh -c 'if [ \"$(id -u)\" = 0 ]; then exec sh -s; else exec sudo -n sh -s; fi'"
+#: OpenSSH for Windows hands a command to cmd or to PowerShell, whichever is set: a coded one reads the same to both,
+#: and ``-Command -`` would stop at the first incomplete line. What comes on stdin is $input, line by line
+_READ_STDIN = "& ([scriptblock]::Create([string]::Join([string][char]10, @($input))))"
+_CODED = base64.b64encode(_READ_STDIN.encode("utf-16-le")).decode()
+_REMOTE_POWERSHELL = f"powershell -NoProfile -NonInteractive -EncodedCommand {_CODED}"
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ class SshLogin:
         return f"{self.user}@{self.host}" + (f":{self.port}" if self.port else "")
 
 
-def ssh_command(login: SshLogin, client: str, deadline: Deadline) -> list[str]:
+def ssh_command(login: SshLogin, client: str, deadline: Deadline, remote: str = _REMOTE) -> list[str]:
     """The OpenSSH call as an argument list; user and host are data, never options."""
     connect = max(1, min(CONNECT_SECONDS, int(deadline.remaining())))
     options = [
@@ -64,7 +71,7 @@ def ssh_command(login: SshLogin, client: str, deadline: Deadline) -> list[str]:
     if login.key:
         command += ["-i", login.key]
         command += [part for file in _certificates(login.key) for part in ("-o", f"CertificateFile={_quoted(file)}")]
-    return [*command, "-l", login.user, "--", login.host, _REMOTE]
+    return [*command, "-l", login.user, "--", login.host, remote]
 
 
 def _certificates(key: str) -> list[str]:
@@ -82,12 +89,19 @@ def run(login: SshLogin, script: str, deadline: Deadline, requests: OpenRequests
     client = shutil.which("ssh")
     if client is None:
         raise NotAsked("no ssh client on this machine")
-    code, out, err = _call(ssh_command(login, client, deadline), script.encode(), deadline, requests)
+    remote = _REMOTE_POWERSHELL if is_powershell(script) else _REMOTE
+    code, out, err = _call(ssh_command(login, client, deadline, remote), script.encode(), deadline, requests)
     if deadline.remaining() == 0:
         raise SourceFailed(State.TIMED_OUT, f"{login.shown} did not finish in time")
     if out and code != 255 and not _turned_away(out):
-        return ("root" if login.user == "root" else "root through sudo"), out
+        return _rights(login, remote), out
     raise _failure(login, code, err, out)
+
+
+def _rights(login: SshLogin, remote: str) -> str:
+    if remote == _REMOTE_POWERSHELL:
+        return "logged in; the probe says with which rights"
+    return "root" if login.user == "root" else "root through sudo"
 
 
 def _turned_away(out: str) -> bool:

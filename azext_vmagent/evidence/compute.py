@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from azext_vmagent.evidence.arm import json_object, waits
 from azext_vmagent.evidence.asking import SourceFailed
 from azext_vmagent.evidence.deadline import Deadline
+from azext_vmagent.facts.run_command import command_id
 from azext_vmagent.model import State, Target
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Compute:
 
         Raises azure.core errors: HttpResponseError 409 when another one runs or the VM does not.
         """
-        body = json.dumps({"commandId": "RunShellScript", "script": script.splitlines()}).encode()
+        body = json.dumps({"commandId": command_id(script), "script": script.splitlines()}).encode()
         settings = waits(deadline) | {"retry_total": 0}
         headers: dict[str, str] = {}
         self._machines.begin_run_command(

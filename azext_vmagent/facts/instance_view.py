@@ -86,6 +86,11 @@ class VmFacts:
     admin_username: str = ""
 
     @property
+    def windows(self) -> bool:
+        """Windows, by the OS disk's word; False also when it says nothing."""
+        return self.os_type.lower() == "windows"
+
+    @property
     def running(self) -> bool:
         """Whether the platform says that the VM runs."""
         return self.power == "running"

@@ -20,6 +20,22 @@ case $(printf "%s\\n" "$p" | cksum 2>/dev/null):${{#p}} in
 esac' <<'END_OF_VMAGENT_PROBE' || :
 {script}END_OF_VMAGENT_PROBE
 """
+_PASTE_POWERSHELL = """\
+# Paste all of this at once into a PowerShell that was started as administrator in the virtual machine. It reads,
+# changes nothing, and ends within 8 seconds. Copy what it prints (from vmagent-probe to end) to a file, then:
+#   az vm agent-diagnose -g RESOURCE_GROUP -n VM --probe-output FILE
+& {{
+$text = @'
+{script}
+'@
+$text = $text.Replace("`r", "")
+$sum = 0
+foreach ($letter in $text.ToCharArray()) {{ $sum = ($sum * 31 + [int]$letter) % 1000003 }}
+if ($text.Length -eq {length} -and $sum -eq {sum}) {{ & ([scriptblock]::Create($text)) }}
+else {{ Write-Output "vmagent: the paste was damaged on the way: nothing was run, paste it again" }}
+}}
+
+"""
 
 
 def probe_script() -> str:
@@ -30,6 +46,20 @@ def probe_script() -> str:
 def windows_probe_script() -> str:
     """The PowerShell probe, to be run as SYSTEM or elevated; the same promises."""
     return (Path(__file__).parent / "probe.ps1").read_text(encoding="ascii")
+
+
+def windows_paste_script() -> str:
+    """The PowerShell probe as one text that is pasted once into an interactive PowerShell, which stays open afterwards.
+
+    Without comments and empty lines: a console without PSReadLine takes an empty line for the end of the input. A paste
+    that lost a byte is not run: its checksum says so.
+    """
+    lines = [line.rstrip() for line in windows_probe_script().splitlines()]
+    script = "\n".join(line for line in lines if line and not line.lstrip().startswith("#"))
+    total = 0
+    for letter in script:
+        total = (total * 31 + ord(letter)) % 1000003
+    return _PASTE_POWERSHELL.format(script=script, length=len(script), sum=total)
 
 
 def paste_script() -> str:

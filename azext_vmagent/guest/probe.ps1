@@ -1,3 +1,4 @@
+#Requires -Version 4.0
 # The Windows twin of probe.sh: what this guest knows about its agent and its way to 168.63.129.16, in one answer.
 #
 # Read-only: nothing is written, started, stopped or sent but two GETs to the Wire Server and one to IMDS. Run it as

@@ -490,10 +490,13 @@ def _settle(facts: Facts, wish: Wish, candidates: tuple[Scenario, ...]) -> tuple
 
 def _look_inside(facts: Facts, wish: Wish) -> NextStep:
     """How to get the guest's own word, given what was tried."""
-    if facts.vm is not None and facts.vm.os_type.lower() == "windows":
+    if facts.vm is not None and facts.vm.windows:
         return NextStep(
-            "over RDP: do RdAgent and WindowsAzureGuestAgent run, does 168.63.129.16 answer on 80 and 32526",
+            "paste the probe into a PowerShell that was started as administrator (RDP, Bastion), and give its answer "
+            f"back: {diagnose_again(facts, '--probe-output FILE')}",
+            "az vm agent-diagnose --print-probe powershell",
             effect="reads only",
+            downtime="none",
             link="https://learn.microsoft.com/troubleshoot/azure/virtual-machines/windows/windows-azure-guest-agent",
         )
     if facts.guest is not None:

@@ -14,6 +14,7 @@ from azext_vmagent.channels.open_requests import OpenRequests
 from azext_vmagent.evidence.asking import SourceFailed, ask
 from azext_vmagent.evidence.compute import Operation
 from azext_vmagent.evidence.deadline import Deadline
+from azext_vmagent.facts.run_command import command_id
 from azext_vmagent.model import State, Target
 from tests.azure_double import http_error
 
@@ -223,3 +224,43 @@ def test_what_is_open_while_it_waits_is_said_to_whoever_interrupts():
     assert "stays in the VM's queue" in line
     waiting.join()
     assert requests.withdrawn() == []
+
+
+# -- Windows -----------------------------------------------------------------------------------------------------------
+
+
+def windows_ended(stdout: str, stderr: str = "") -> dict[str, Any]:
+    """The sample response of learn.microsoft.com, REST «Virtual Machines - Run Command», around other streams."""
+    info = {"level": "Info", "displayStatus": "Provisioning succeeded"}
+    value = [
+        {"code": "ComponentStatus/StdOut/succeeded", **info, "message": stdout},
+        {"code": "ComponentStatus/StdErr/succeeded", **info, "message": stderr},
+    ]
+    return {"status": "Succeeded", "properties": {"output": {"value": value}}}
+
+
+def test_windows_has_a_status_for_each_stream():
+    said, out = run(windows_ended("vmagent-probe-windows 1 json\r\n[stdout]\r\n", "warning"))
+    assert (said, out) == ("answered by the agent", "vmagent-probe-windows 1 json\r\n[stdout]\r\n")
+
+
+def test_a_windows_script_that_said_nothing_is_told_with_what_went_wrong():
+    with pytest.raises(SourceFailed, match="cannot be loaded because running scripts is disabled"):
+        run(windows_ended("", "cannot be loaded because running scripts is disabled on this system"))
+
+
+@pytest.mark.parametrize(
+    "value", [None, [], [None], [{"code": "x"}], {"a": 1}, "text", [{"code": "ComponentStatus/StdOut"}]]
+)
+def test_statuses_of_another_shape_are_garbled_or_empty(value):
+    with pytest.raises(SourceFailed) as caught:
+        run({"status": "Succeeded", "properties": {"output": {"value": value}}})
+    assert caught.value.state in (State.GARBLED, State.FAILED)
+
+
+@pytest.mark.parametrize(("script", "command"), [
+    ("#Requires -Version 4.0\nGet-Date", "RunPowerShellScript"), ("#!/bin/sh\nid", "RunShellScript"),
+    ("id", "RunShellScript"),
+])  # fmt: skip
+def test_a_script_goes_to_the_command_that_understands_it(script, command):
+    assert command_id(script) == command

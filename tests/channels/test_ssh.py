@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 import shutil
 import threading
 import time
@@ -276,3 +278,18 @@ def test_whoever_interrupts_leaves_no_client_behind(client, tmp_path):
     assert requests.withdrawn() == []
     waiting.join(timeout=5)
     assert not waiting.is_alive()
+
+
+# -- Windows -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_powershell_script_goes_to_a_powershell_that_either_default_shell_starts(client, tmp_path):
+    """OpenSSH for Windows starts cmd or PowerShell; no character here means anything to either."""
+    client(f'for last in "$@"; do :; done; printf "%s" "$last" > {tmp_path}/remote; cat')
+    said, out = run("#Requires -Version 4.0\nGet-Service")
+    remote = (tmp_path / "remote").read_text()
+    assert out == "#Requires -Version 4.0\nGet-Service"
+    assert "the probe says with which rights" in said
+    assert re.fullmatch(r"powershell -NoProfile -NonInteractive -EncodedCommand [A-Za-z0-9+/=]+", remote)
+    command = base64.b64decode(remote.split()[-1]).decode("utf-16-le")
+    assert command == "& ([scriptblock]::Create([string]::Join([string][char]10, @($input))))"

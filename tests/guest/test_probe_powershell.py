@@ -12,7 +12,7 @@ import pytest
 from tree_sitter import Language, Node, Parser
 from tree_sitter_powershell import language
 
-from azext_vmagent.guest import windows_probe_script
+from azext_vmagent.guest import windows_paste_script, windows_probe_script
 
 SCRIPT = windows_probe_script()
 TREE = Parser(Language(language())).parse(SCRIPT.encode())
@@ -121,3 +121,33 @@ def test_and_and_or_are_never_mixed_without_parentheses():
     assert mixed("if ($a -or $b -and $c) { }") == ["$a -or $b -and $c"]
     assert mixed("if ($a -or ($b -and $c)) { }") == []
     assert mixed(SCRIPT) == []
+
+
+# -- the paste ---------------------------------------------------------------------------------------------------------
+
+PASTE = windows_paste_script()
+
+
+def test_the_paste_parses_and_holds_the_probe_without_an_empty_line():
+    """A console without PSReadLine takes an empty line for the end of what is typed."""
+    tree = Parser(Language(language())).parse(PASTE.encode())
+    assert PASTE.isascii()
+    assert not tree.root_node.has_error
+    assert PASTE.endswith("}\n\n")
+    assert "" not in PASTE.rstrip().split("\n")
+    assert max(map(len, PASTE.splitlines())) <= 120
+
+
+def test_the_paste_runs_only_what_came_whole():
+    held = re.search(r"@'\n(.*)\n'@", PASTE, re.DOTALL)[1]
+    length, total = map(int, re.search(r"-eq (\d+) -and \$sum -eq (\d+)", PASTE).groups())
+    reckoned = 0
+    for letter in held:
+        reckoned = (reckoned * 31 + ord(letter)) % 1000003
+    assert (len(held), reckoned) == (length, total)
+    assert "\n'@" not in held
+    assert not Parser(Language(language())).parse(held.encode()).root_node.has_error
+
+
+def test_the_sum_fits_an_int_of_powershell():
+    assert 1000003 * 31 + 127 < 2**31
