@@ -354,7 +354,7 @@ def _enabled_again(undo: str) -> str:
     return undo.replace("Disable-NetFirewallRule", "Enable-NetFirewallRule", 1)
 
 
-def log_remedies(cause: Cause, facts: Facts) -> tuple[NextStep, ...]:
+def log_remedies(cause: Cause) -> tuple[NextStep, ...]:
     """What the article says for a fault that the log names."""
     commands = {
         "W07": (

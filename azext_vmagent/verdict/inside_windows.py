@@ -247,7 +247,7 @@ def _reached(
                 *because,
                 *(Reason(f"{e.name} is {e.state}", "instance view", excerpt=e.message or None) for e in broken),
             ),
-            next_steps=windows.log_remedies(named[0], facts) if named else (),
+            next_steps=windows.log_remedies(named[0]) if named else (),
         )
     if ready:
         whole = guest.complete and guest.outcome(32526) is Connect.OK and not guest.contradictions
@@ -280,7 +280,7 @@ def _silent(
             f"The agent's services run, yet the agent does not work: {cause.title}",
             cause=cause,
             because=(*because, Reason("the agent's log names it", channel, LOG, excerpt=line.text, time=line.time)),
-            next_steps=windows.log_remedies(cause, facts),
+            next_steps=windows.log_remedies(cause),
         )
     proxy = windows.proxy_cause(guest)
     if proxy is not None:
@@ -291,7 +291,7 @@ def _silent(
             cause=proxy,
             because=because,
             ruled_out=ruled_out,
-            next_steps=windows.log_remedies(proxy, facts),
+            next_steps=windows.log_remedies(proxy),
         )
     newest, now = guest.log.newest, guest.clock
     restart = NextStep(
