@@ -62,7 +62,7 @@ unit() {
 }
 
 # The program that the unit starts, its interpreter, and whether it comes up: `-version` imports all of the agent and does
-# nothing else. Asked only while no worker of the agent runs, which proves it anyway; -B writes no .pyc.
+# nothing else. Asked only while no process of the agent runs, which proves it anyway; -B writes no .pyc.
 runtime() {
     set -f
     # shellcheck disable=SC2046 # words of a command line
@@ -107,7 +107,10 @@ runtime() {
     esac
     if [ ! -e "$python" ]; then echo "python $python missing"; return; fi
     if [ ! -x "$python" ]; then echo "python $python not-executable"; return; fi
-    if grep -qs '[r]un-exthandlers' /proc/[0-9]*/cmdline; then echo "python $python runs"; return; fi
+    # shellcheck disable=SC2013 # words of /proc
+    for file in $(grep -ls waagent /proc/[0-9]*/cmdline); do
+        case $(tr '\0' ' ' <"$file") in *python*waagent' -daemon'* | *python*' -run-exthandlers'*) echo "python $python runs"; return ;; esac
+    done
     said=$(cd / && "$python" -B -s -E "$program" -version 2>&1)
     code=$?
     case $said in
@@ -273,18 +276,27 @@ neighbours() {
     ip -4 neigh | awk -v hops="$hops" 'index(hops, " " $1 " ") && n++ < 4 { print "neigh " $0 }'
 }
 
-# FREE is what root may still write: df's own column leaves out the blocks kept for root, which the agent can use.
+# FREE is what root may still write: df's own column leaves out the blocks kept for root, and df's sum holds those that ext4
+# lets nobody have (reserved_clusters, up to 16 MiB).
 disk() {
     {
         df -P -k / /var /var/lib/waagent /var/log
         echo @inodes; df -P -i / /var /var/lib/waagent /var/log
         echo @mounts; cat /proc/mounts
+        echo @devices; cat /proc/self/mountinfo
+        echo @reserved
+        for file in /sys/fs/ext4/*/reserved_clusters; do
+            name=${file%/*}
+            read -r kept <"$file" && read -r number <"/sys/class/block/${name##*/}/dev" && echo "$number $kept"
+        done
     } | awk '
         /^@/ { part = $0; next }
         part == "" && $5 ~ /%/ && !($6 in used) { mounts[++n] = $6; used[$6] = $5; free[$6] = $2 - $3 }
         part == "@inodes" && $5 ~ /%|-/ { inodes[$6] = $5; left[$6] = $4 }
         part == "@mounts" { mode[$2] = ($4 ~ /^ro(,|$)/ ? "ro" : "rw") ($4 ~ /(^|,)noexec(,|$)/ ? ",noexec" : "") }
-        END { for (i = 1; i <= n; i++) { m = mounts[i]; print "disk", used[m], free[m], m, (m in inodes ? inodes[m] : "-"), mode[m], (m in left ? left[m] : "-") } }'
+        part == "@devices" { device[$5] = $3 }
+        part == "@reserved" { kept[$1] = $2 * 4 }
+        END { for (i = 1; i <= n; i++) { m = mounts[i]; f = free[m] - kept[device[m]]; print "disk", used[m], (f > 0 ? f : 0), m, (m in inodes ? inodes[m] : "-"), mode[m], (m in left ? left[m] : "-") } }'
     for folder in /var/lib/waagent /var/log; do
         [ ! -d $folder ] || df -P $folder | awk -v folder=$folder 'NR > 1 && $5 ~ /%/ { print "holds " folder " " $6 }'
     done
@@ -305,7 +317,7 @@ agent_log() {
         function told(text) { return NR + before " " stamp " " substr(text, 1, 200) }
         function bare(text) { sub(/^[0-9]+[-\/][0-9]+[-\/][0-9]+[T ][0-9:.]+Z? */, "", text); return text }
         /^[0-9][0-9][0-9][0-9][-\/][0-9][0-9][-\/][0-9][0-9][T ][0-9][0-9]:/ { stamp = ($1 ~ /T/) ? $1 : $1 "T" $2 }
-        !/HEARTBEAT|168\.63\.|oal ?[sS]tate|HostGAPlugin|HostPlugin|vmSettings|Extension status|either channel|rotocol|WireServer|ERROR|WARNING|No space|sleeping forever|already running/ { next }
+        !/HEARTBEAT|168\.63\.|oal ?[sS]tate|HostGAPlugin|HostPlugin|vmSettings|Extension status|either channel|rotocol|WireServer|ERROR|WARNING|No space|sleeping forever|already running|Waiting for cloud-init/ { next }
         { text = bare($0) }
         /HEARTBEAT\]/ { heartbeat = told(text); sub(/HeartbeatId: [^;]*;/, "", heartbeat) }
         /Fetch goal state completed|oal state recovered from previous|Wire protocol version:|Extension status: \[|Fetched new vmSettings|rocessExtensionsInGoalState completed|ProcessGoalState completed/ {
@@ -319,7 +331,7 @@ agent_log() {
             if (!n) first = told(text)
             latest = told(text); kept[n++ % 3] = latest; next
         }
-        / ERROR | WARNING .*(failed with|exited|return code|[Bb]lacklist)|No space left|sleeping forever|Daemon is already running/ {
+        / ERROR | WARNING .*(failed with|exited|return code|[Bb]lacklist)|No space left|sleeping forever|Daemon is already running|Waiting for cloud-init/ {
             if (text != last && !/op=Enable, message=.*return code/) errors[e++ % 3] = told(text)
             last = text
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 from azext_vmagent.facts.guest import Connect, GuestFacts
@@ -19,7 +20,7 @@ from azext_vmagent.facts.reading import (
     port_line,
 )
 from azext_vmagent.facts.serial_log import SerialEvent, SerialLogFacts
-from azext_vmagent.model import Reason, Scenario, Since
+from azext_vmagent.model import Cause, Reason, Scenario, Since
 
 #: as long as it takes to copy an answer from one window into another
 FRESH = timedelta(minutes=15)
@@ -88,6 +89,86 @@ def rules(guest: GuestFacts, channel: str) -> tuple[Reason, ...]:
         )
         for block in guest.rules.blocks
     )
+
+
+_SHOWS_CAUSE = {
+    "L05": r"Failed with result|repeated too quickly|Main process exited",
+    "L06": r"Module|Import|PackageNotFound|Error:",
+    "L07": r"NameError",
+    "L08": r"_supported_dists",
+    "L09": r"distutils",
+    "L16": r"Errno 28|No space left",
+    "L17": r"Errno 28|No space left",
+    "L21": r"openssl",
+    "L25": r"waagent.conf|Permission denied|No such file|203/EXEC",
+    "L29": r"oom|Killed|out of memory",
+    "L31": r"Errno 30|[Rr]ead-only file",
+    "L40": r"unmet condition",
+    "L43": r"203/EXEC|No such file|Permission denied",
+}
+
+
+def proof(cause: Cause, guest: GuestFacts, channel: str) -> tuple[Reason, ...]:
+    """What shows that cause: the fact itself, then the newest line of journal, kernel or agent's log that says so."""
+    program, found = guest.program, []
+    disk = next((disk for disk in guest.disks if disk.mount == cause.culprit), None)
+    if cause.code in ("L16", "L17", "L24", "L31") and disk is not None:
+        flags = "".join([", read-only"] * bool(disk.read_only) + [", noexec"] * disk.no_exec)
+        what = f"{disk.mount}: {disk.free_kib} KiB and {disk.free_inodes} inodes free for root{flags}"
+        found.append(Reason(what, channel, "df" if cause.code in ("L16", "L17") else "/proc/mounts"))
+    elif cause.code == "L41":
+        found.append(Reason(f"{cause.culprit} exists, and the agent has no worker process", channel, cause.culprit))
+    elif cause.code == "L28":
+        found += [
+            Reason(f"process {p.pid} is stopped (state {p.state})", channel, "processes", excerpt=p.command)
+            for p in guest.processes or ()
+            if p.halted
+        ][:2]
+        found += [Reason(f"{guest.service.unit} is frozen", channel, guest.service.unit)] * guest.service.frozen
+    elif cause.slug == "agent-config-missing":
+        found.append(Reason(f"{cause.culprit} is not there", channel, cause.culprit))
+    elif cause.slug in ("agent-program-missing", "agent-not-executable", "agent-not-installed"):
+        if program.path and program.state != "ok":
+            found.append(Reason(f"{program.path} is {program.state.replace('-', ' ')}", channel, program.path))
+        found += [Reason("the package manager's word", channel, "packages", excerpt=p) for p in program.packages[:1]]
+    elif cause.code == "L43":
+        state = program.interpreter_state.replace("-", " ")
+        found.append(Reason(f"the interpreter of {program.path} is {state}", channel, program.interpreter))
+    elif program.interpreter_state == "failed" and cause.code in ("L06", "L07", "L08", "L09"):
+        found.append(
+            Reason("the agent's program fails when it is only asked for its version", channel, program.path, None,
+                   program.error)
+        )  # fmt: skip
+    elif cause.code == "L13":
+        found.append(Reason("Extensions.Enabled=n", channel, "/etc/waagent.conf"))
+    elif cause.code == "L21":
+        found.append(Reason("there is no program openssl on root's path", channel, "openssl"))
+    elif cause.code == "L40" and guest.service.unmet_condition:
+        found.append(
+            Reason("the condition is not met", channel, guest.service.unit, None, guest.service.unmet_condition)
+        )
+    pattern = _SHOWS_CAUSE.get(cause.code)
+    if pattern:
+        found += _last_line(guest, channel, pattern)
+    return tuple(found)
+
+
+def _last_line(guest: GuestFacts, channel: str, pattern: str) -> list[Reason]:
+    for source, lines in (("journal", guest.journal), ("kernel log", guest.kernel_words)):
+        shown = [line for line in lines if re.search(pattern, line)]
+        if shown:
+            return [Reason("newest such line", channel, source, excerpt=shown[-1])]
+    logged = [line for line in guest.log.errors if re.search(pattern, line.text)]
+    return [
+        Reason("newest such line", channel, "/var/log/waagent.log", line.line, line.text, line.time)
+        for line in logged[-1:]
+    ]
+
+
+def silenced(cause: Cause, guest: GuestFacts) -> bool:
+    """The guest's own logs say that the agent ran into that cause."""
+    pattern = _SHOWS_CAUSE.get(cause.code)
+    return bool(pattern and _last_line(guest, "", pattern))
 
 
 def serial_lines(serial: SerialLogFacts, limit: int = 4) -> tuple[Reason, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from datetime import timedelta
 
-from azext_vmagent.causes import agent, boot, network, platform, wire_server
+from azext_vmagent.causes import agent, boot, network, platform, unit_network, wire_server
 from azext_vmagent.causes.access import diagnose_again, in_guest
 from azext_vmagent.channels.choice import Wish
 from azext_vmagent.facts.guest import Connect, GuestFacts
@@ -19,6 +19,8 @@ from azext_vmagent.verdict.inside_windows import decide_inside_windows
 JUST_STARTED = timedelta(minutes=5)
 #: the agent writes a heartbeat every 30 minutes (WALinuxAgent ga/update.py); two missed ones are no delay any more
 HEARTBEAT_LIMIT = timedelta(minutes=65)
+#: how wrong a guest's clock must be to be said: more than any answer takes on its way
+CLOCK_AHEAD, CLOCK_BEHIND = timedelta(minutes=10), timedelta(days=1)
 
 _DEAD = (
     (Scenario.NETWORK_DOWN, "the guest answered through its network"),
@@ -37,9 +39,11 @@ def decide_inside(facts: Facts, wish: Wish) -> Verdict | None:
     if guest.windows is not None:
         return decide_inside_windows(facts, guest, channel, alive)
     blockers = wire_server.causes(guest)
-    stopped = agent.service_cause(guest) or agent.wedged_cause(guest)
+    wedged = agent.wedged_cause(guest)
+    found = agent.causes(guest) or ((wedged,) if wedged else ())
     ready = facts.vm is not None and facts.vm.agent is AgentStatus.READY
-    if stopped is not None:
+    if found:
+        stopped = found[0]
         if facts.vm is not None and facts.vm.provision_vm_agent is False:
             return None
         late = (Reason("Azure still shows Ready: its word lags by minutes", "instance view"),) if ready else ()
@@ -48,8 +52,13 @@ def decide_inside(facts: Facts, wish: Wish) -> Verdict | None:
             Confidence.CERTAIN,
             f"{stopped.title} ({guest.service.unit or 'no unit'})",
             cause=stopped,
-            other_causes=blockers,
-            because=(say.service(guest, channel), *say.rules(guest, channel), *late),
+            other_causes=(*found[1:], *blockers),
+            because=(
+                say.service(guest, channel),
+                *say.proof(stopped, guest, channel),
+                *say.rules(guest, channel),
+                *late,
+            ),
             ruled_out=alive,
             next_steps=agent.remedies(stopped, facts, wish)
             + (wire_server.remedies(facts, wish) if guest.rules.blocks else ()),
@@ -68,6 +77,9 @@ def _wire_server(
     if guest.root is False or port80 in (Connect.NOT_SAID, Connect.NO_TOOL):
         return _not_tested(facts, wish, guest, runs, alive)
     evidence = (*say.wire(guest, channel), *say.rules(guest, channel), *say.wire_log(guest, channel))
+    cut_off = unit_network.unit_cut_off(guest)
+    if cut_off is not None and port80 is Connect.OK and not _works(guest, ready):
+        return _unit_cut_off(facts, wish, guest, cut_off, (*evidence, runs), (not_1, *alive))
     if ready and _one_test_alone(guest):
         return _unconfirmed(facts, (runs, *evidence), (not_1, *alive))
     if port80 is not Connect.OK:
@@ -86,6 +98,42 @@ def _wire_server(
             next_steps=wire_server.remedies(facts, wish),
         )
     return _in_order(facts, wish, guest, channel, ready, (runs, *evidence))
+
+
+def _works(guest: GuestFacts, ready: bool) -> bool:
+    """The agent that runs now gets through: a setting of its unit may only count from the next start on."""
+    worker = any(process.worker for process in guest.processes or ())
+    return ready and worker and not guest.log.failures
+
+
+def _unit_cut_off(
+    facts: Facts,
+    wish: Wish,
+    guest: GuestFacts,
+    cause: Cause,
+    evidence: tuple[Reason, ...],
+    ruled_out: tuple[Reason, ...],
+) -> Verdict:
+    channel, unit = facts.guest_channel or "", shlex.quote(agent.unit_name(guest))
+    late = facts.vm is not None and facts.vm.agent is AgentStatus.READY
+    return Verdict(
+        Scenario.WIRE_SERVER_BLOCKED,
+        Confidence.LIKELY if late and not guest.log.failures else Confidence.CERTAIN,
+        "The agent's own unit keeps it from the Wire Server (168.63.129.16); the rest of the guest reaches it",
+        cause=cause,
+        because=(Reason(cause.detail, channel, guest.service.unit, excerpt=cause.culprit), *evidence),
+        ruled_out=ruled_out,
+        next_steps=(
+            NextStep(
+                "take the setting out of the unit, then restart the agent",
+                in_guest(facts, wish, f"systemctl cat {unit}"),
+                effect="shows the unit with its drop-ins; after the change: systemctl daemon-reload, restart",
+                risk="the setting may be there on purpose: tell whoever hardened this VM",
+                downtime="none",
+                link=wire_server.LINK,
+            ),
+        ),
+    )
 
 
 def _one_test_alone(guest: GuestFacts) -> bool:
@@ -202,6 +250,9 @@ def _in_order(
     facts: Facts, wish: Wish, guest: GuestFacts, channel: str, ready: bool, because: tuple[Reason, ...]
 ) -> Verdict:
     failing = [e for e in facts.vm.extensions if e.state in ("failed", "transitioning")] if facts.vm else []
+    troubles = (*agent.silencing(guest), *agent.limiting(guest))
+    if troubles and (ready or agent.silencing(guest)):
+        return _troubled(facts, wish, guest, channel, ready, because)
     if ready and failing:
         names = ", ".join(f"{e.name} ({e.state})" for e in failing)
         return Verdict(
@@ -214,14 +265,16 @@ def _in_order(
                 *(Reason(f"{e.name} is {e.state}", "instance view", excerpt=e.message or None) for e in failing),
             ),
         )
+    skew = _clock_off(facts)
     beat = guest.log.newest
-    wedged = beat is not None and guest.clock is not None and guest.clock - beat > HEARTBEAT_LIMIT
+    wedged = beat is not None and guest.clock is not None and guest.clock - beat > HEARTBEAT_LIMIT and not skew
     if ready and not wedged:
         both = guest.outcome(80) is Connect.OK and guest.outcome(32526) is Connect.OK
         return Verdict(
             Scenario.HEALTHY,
             Confidence.CERTAIN if both and not guest.contradictions else Confidence.LIKELY,
             "The agent runs, reaches the Wire Server, and Azure shows it Ready",
+            other_causes=(skew,) if skew else (),
             because=because,
             not_checked=tuple(Reason(text, channel) for text in guest.contradictions),
         )
@@ -258,6 +311,20 @@ def _in_order(
             ),
             next_steps=agent.remedies(cause, facts, wish),
         )
+    waits = agent.waits_for_cloud_init(guest)
+    if waits is not None:
+        return Verdict(
+            Scenario.AGENT_STOPPED,
+            Confidence.LIKELY,
+            "The agent's service is active; it waits for cloud-init before it does anything",
+            cause=waits,
+            because=because,
+            next_steps=(
+                NextStep(
+                    "see what cloud-init does", in_guest(facts, wish, "cloud-init status --long"), effect="reads only"
+                ),
+            ),
+        )
     started = guest.service.active_since
     recent = started is not None and guest.clock is not None and guest.clock - started < JUST_STARTED
     unit = agent.unit_name(guest)
@@ -268,6 +335,7 @@ def _in_order(
         if recent
         else "The agent works and reaches the Wire Server, yet Azure shows it Not Ready",
         cause=platform.NOT_NOTICED,
+        other_causes=(skew,) if skew else (),
         because=because,
         next_steps=(
             NextStep("ask again in a few minutes", diagnose_again(facts), effect="reads only", downtime="none"),
@@ -279,3 +347,47 @@ def _in_order(
             ),
         ),
     )
+
+
+def _troubled(
+    facts: Facts, wish: Wish, guest: GuestFacts, channel: str, ready: bool, because: tuple[Reason, ...]
+) -> Verdict:
+    """The agent's process runs and reaches the Wire Server, in a guest that lacks what its work needs."""
+    silencing = agent.silencing(guest)
+    found = (*silencing, *agent.limiting(guest))
+    cause = found[0]
+    worker = guest.processes is None or any(process.worker for process in guest.processes)
+    failing = [e for e in facts.vm.extensions if e.state in ("failed", "transitioning")] if facts.vm else []
+    others = (*found[1:], *((platform.EXTENSION_FAILS,) if ready and failing else ()))
+    reasons = (*say.proof(cause, guest, channel), *because)
+    if ready and worker:
+        return Verdict(
+            Scenario.AGENT_DEGRADED,
+            Confidence.CERTAIN,
+            f"The agent is Ready, yet it cannot do all of its work: {cause.title}",
+            cause=cause,
+            other_causes=others,
+            because=reasons,
+            next_steps=agent.remedies(cause, facts, wish),
+        )
+    return Verdict(
+        Scenario.AGENT_STOPPED,
+        Confidence.CERTAIN if say.silenced(cause, guest) else Confidence.LIKELY,
+        f"The agent's service is active, yet the agent does not work: {cause.title}",
+        cause=cause,
+        other_causes=others,
+        because=reasons,
+        next_steps=agent.remedies(cause, facts, wish),
+    )
+
+
+def _clock_off(facts: Facts) -> Cause | None:
+    """A guest whose clock is ahead of ours, or a day behind; not from an answer that somebody may have kept a while."""
+    clock = facts.guest.clock if facts.guest else None
+    if clock is None or facts.guest_channel == PASTE:
+        return None
+    ahead = clock - facts.asked_at
+    if -CLOCK_BEHIND < ahead < CLOCK_AHEAD:
+        return None
+    how = f"{say.age(ahead)} ahead of" if ahead > timedelta(0) else f"{say.age(-ahead)} behind"
+    return Cause("L42", "clock-off", "The guest's clock is wrong", f"It is {how} this machine's.", clock.isoformat())

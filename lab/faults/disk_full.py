@@ -10,7 +10,7 @@ _FILE = "/var/log/app-debug.log"
 
 def inject(vm: LabVm) -> None:
     """Grow a log until nothing is left but 8 KiB, and restart the agent, as whoever sees the trouble does."""
-    as_root(vm, f"fallocate -l $(($(stat -f -c '%f * %S' /) - 8388608)) {_FILE}")
+    as_root(vm, f"fallocate -l $(($(stat -f -c '%f * %S' /) - 25165824)) {_FILE}")
     as_root(vm, f"dd if=/dev/zero bs=64k >>{_FILE}; truncate -s -8K {_FILE}; sync {_FILE}", 120)
     restart_agent(vm)
 
