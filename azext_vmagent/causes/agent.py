@@ -67,6 +67,20 @@ def stopped(guest: GuestFacts) -> bool:
     return not service.running
 
 
+def outside_its_service(guest: GuestFacts) -> Cause | None:
+    """An agent that works and that systemd does not know: it will not come back after it ends."""
+    daemons = [process for process in guest.processes or () if not process.worker and process.state[:1] != "Z"]
+    if guest.service.running is not False or not daemons or stopped(guest):
+        return None
+    return Cause(
+        "L30",
+        "agent-outside-its-service",
+        "The agent was started by hand; its service is not active",
+        "The service finds it running and ends. Nothing starts it again.",
+        str(daemons[0].pid),
+    )
+
+
 def _flaps(guest: GuestFacts) -> bool:
     """Caught alive a moment after one of many restarts, before its worker was there."""
     service = guest.service
@@ -125,7 +139,7 @@ def _condition(guest: GuestFacts, unit: str) -> Cause:
     if path.endswith("/waagent"):
         return _not_executable(path)
     name = condition.partition("=")[0]
-    written = [line for line in guest.service.drop_in_lines if line.setting.startswith(name)]
+    written = [line for line in guest.service.drop_in_lines if name and line.setting.startswith(name)]
     culprit = f"{written[-1].path}: {written[-1].setting}" if written else condition or unit
     detail = f"systemd skips the start: {condition} is not met." if condition else "systemd skips the start."
     return Cause(CONDITION, "agent-condition-failed", "A condition of the agent's unit is not met", detail, culprit)

@@ -274,7 +274,7 @@ def _in_order(
             Scenario.HEALTHY,
             Confidence.CERTAIN if both and not guest.contradictions else Confidence.LIKELY,
             "The agent runs, reaches the Wire Server, and Azure shows it Ready",
-            other_causes=(skew,) if skew else (),
+            other_causes=tuple(cause for cause in (skew, agent.outside_its_service(guest)) if cause),
             because=because,
             not_checked=tuple(Reason(text, channel) for text in guest.contradictions),
         )
@@ -360,7 +360,7 @@ def _troubled(
     failing = [e for e in facts.vm.extensions if e.state in ("failed", "transitioning")] if facts.vm else []
     others = (*found[1:], *((platform.EXTENSION_FAILS,) if ready and failing else ()))
     reasons = (*say.proof(cause, guest, channel), *because)
-    if ready and worker:
+    if ready and (worker or not silencing):
         return Verdict(
             Scenario.AGENT_DEGRADED,
             Confidence.CERTAIN,

@@ -1,7 +1,7 @@
 """The agent's Python module is gone, so its service dies and systemd starts it again and again."""
 
 from lab.arm.vm import LabVm
-from lab.faults._in_guest import as_root, drop_in, no_drop_in, restart_agent
+from lab.faults._in_guest import AGENT, as_root, drop_in, no_drop_in, restart_agent
 
 SUMMARY = "the agent crashes at every start: its Python module is missing"
 
@@ -10,13 +10,13 @@ _MODULE = "/usr/lib/python3/dist-packages/azurelinuxagent"
 
 def inject(vm: LabVm) -> None:
     """Move the module away; restart as the agent's own unit file does (Debian's does not)."""
-    as_root(vm, f"mv {_MODULE} {_MODULE}.away")
+    as_root(vm, f"systemctl stop {AGENT}; mv {_MODULE} {_MODULE}.away", 90)
     drop_in(vm, "[Service]\\nRestart=always\\nRestartSec=5\\n")
     restart_agent(vm)
 
 
 def heal(vm: LabVm) -> None:
-    """Move it back."""
-    as_root(vm, f"mv {_MODULE}.away {_MODULE}")
+    """Move it back, over what a Python that still ran may have left there."""
+    as_root(vm, f"systemctl stop {AGENT}; rm -rf {_MODULE}; mv {_MODULE}.away {_MODULE}", 90)
     no_drop_in(vm)
     restart_agent(vm)
