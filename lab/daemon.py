@@ -102,7 +102,7 @@ class Daemon:
         from lab.guests.recorded import RecordedGuest
 
         def make() -> Guest:
-            return RecordedGuest(name, recording, address, self.home.state)
+            return RecordedGuest(name, recording, address, self.home.state, journal=self.cloud.journal.add_platform)
 
         guest = namespaces.within(self.namespace, make)
         self._guests.append(guest)

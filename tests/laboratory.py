@@ -107,6 +107,15 @@ def run_commands(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [r for r in requests if r["method"] in ("POST", "PUT") and "/runcommand" in r["path"].lower()]
 
 
+def guest_round_trips(requests: list[dict[str, Any]]) -> list[str]:
+    """Each time that something was run in a guest, whichever way."""
+    through_ssh = ["ssh" for r in requests if r.get("server") == "ssh"]
+    through_agent = [
+        "managed" if r["method"] == "PUT" else "action" for r in run_commands(requests) if r["status"] < 300
+    ]
+    return through_ssh + through_agent
+
+
 def arm_calls(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The calls to ARM itself, without tokens and blobs."""
     return [r for r in requests if r["path"].startswith("/subscriptions/")]

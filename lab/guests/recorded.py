@@ -37,12 +37,20 @@ class _Submission:
 class RecordedGuest:
     """Implements ``Guest`` from a recording's folder.
 
-    ``state`` is the laboratory's state folder (keys live in its ``ssh``). No answer takes longer than
+    ``state`` is the laboratory's state folder (keys live in its ``ssh``); ``journal`` is told of every
+    SSH command. No answer takes longer than
     ``longest_answer`` seconds, however long the real guest took: emulated processors are slow.
     """
 
     def __init__(
-        self, name: str, recording: Path, public_address: str, state: Path, *, longest_answer: float = 2.0
+        self,
+        name: str,
+        recording: Path,
+        public_address: str,
+        state: Path,
+        *,
+        longest_answer: float = 2.0,
+        journal: Callable[[dict[str, Any]], None] = lambda _: None,
     ) -> None:
         self.name = name
         self.public_address = public_address
@@ -51,6 +59,7 @@ class RecordedGuest:
         self._keys = Keys.under(state, name)
         self.ssh_key = self._keys.client
         self._longest_answer = longest_answer
+        self._journal = journal
         self._moment = time.time()
         #: fields of the VM's ARM model that must be set for this recording
         self.vm_overrides = self._vm_overrides()
@@ -203,6 +212,7 @@ class RecordedGuest:
         return kinds[port22.outcome](self.public_address, self.ssh_port)
 
     def _ssh_answer(self, user: str, script: str) -> Answer | None:
+        self._journal({"server": "ssh", "method": "EXEC", "path": f"{self.name}/{user}", "time": time.time()})
         answer = matching(self.recording.ssh, script, user)
         if answer is None:
             return None
