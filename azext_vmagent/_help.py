@@ -20,6 +20,14 @@ examples:
     text: az vm agent-diagnose --ids $(az vm list -g MyResourceGroup --query "[].id" -o tsv) -o table
   - name: Only the scenario, for a script.
     text: az vm agent-diagnose -g MyResourceGroup -n MyVm --query verdict.scenario -o tsv
+  - name: Print a script to paste into a root shell of the virtual machine, then diagnose with what it answered.
+    text: |
+        az vm agent-diagnose --print-probe
+        az vm agent-diagnose -g MyResourceGroup -n MyVm --probe-output answer.txt
+  - name: With the configuration that az ssh config wrote.
+    text: >-
+        az vm agent-diagnose -g MyResourceGroup -n MyVm --ssh-user me@contoso.com --ssh-config ./config
+        --ssh-host MyResourceGroup-MyVm
   - name: Through a tunnel that was opened with az network bastion tunnel.
     text: az vm agent-diagnose -g MyResourceGroup -n MyVm --ssh-user azureuser --ssh-host 127.0.0.1 --ssh-port 2222
 """

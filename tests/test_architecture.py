@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "verdict": {"model", "facts", "causes", "channels.choice"},
     "channels.choice": {"model", "facts"},
     "report": {"model", "facts", "verdict", "flow"},
-    "guest": set(),
+    "guest": {"facts"},
     "channels": {"model", "facts", "evidence"},
     "evidence": {"model", "facts", "channels"},
 }

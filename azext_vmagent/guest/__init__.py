@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from azext_vmagent.facts.probe_answer import posix_checksum
+
 #: history expansion of an interactive shell would take an exclamation mark for itself, even in a here-document
 _MARK, _STANDS_FOR_MARK = "!", "@21@"
 _PASTE = """\
@@ -70,23 +72,8 @@ def paste_script() -> str:
     """
     script = probe_script()
     return _PASTE.format(
-        checksum=_cksum(script.encode("ascii")),
+        checksum=posix_checksum(script.encode("ascii")),
         size=len(script),
         length=len(script) - 1,
         script=script.replace(_MARK, _STANDS_FOR_MARK),
     )
-
-
-def _cksum(data: bytes) -> int:
-    """POSIX cksum: the CRC of the octets and then of their number, least significant octet first."""
-    count, tail = len(data), b""
-    while count:
-        tail += bytes([count & 0xFF])
-        count >>= 8
-    crc = 0
-    for octet in data + tail:
-        crc ^= octet << 24
-        for _ in range(8):
-            crc = (crc << 1) ^ 0x04C11DB7 if crc & 0x80000000 else crc << 1
-        crc &= 0xFFFFFFFF
-    return crc ^ 0xFFFFFFFF
