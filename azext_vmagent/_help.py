@@ -28,6 +28,8 @@ examples:
     text: >-
         az vm agent-diagnose -g MyResourceGroup -n MyVm --ssh-user me@contoso.com --ssh-config ./config
         --ssh-host MyResourceGroup-MyVm
+  - name: Log in at the serial console, which needs neither the agent nor the guest's network. Asks for the password.
+    text: az vm agent-diagnose -g MyResourceGroup -n MyVm --console-user azureuser
   - name: Through a tunnel that was opened with az network bastion tunnel.
     text: az vm agent-diagnose -g MyResourceGroup -n MyVm --ssh-user azureuser --ssh-host 127.0.0.1 --ssh-port 2222
 """

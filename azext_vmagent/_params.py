@@ -58,6 +58,23 @@ def load_arguments(loader, _):
             help="File with what the pasted script printed, or - for standard input. All else is asked as usual, and "
             "no other way into the guest is used.",
         )
+        console = "Serial Console"
+        context.argument(
+            "serial_console",
+            arg_group=console,
+            arg_type=get_enum_type(["auto", "always", "never"]),
+            help="When to use the serial console. auto: with --console-user when no other way into the guest gave an "
+            "answer; without it Enter is pressed once at a login prompt, and only when that tells a dead network from "
+            "a hanging system. always: before the other ways, or in any case. never: not at all. Whoever is connected "
+            "to the console is disconnected by Azure.",
+        )
+        context.argument(
+            "console_user",
+            arg_group=console,
+            help="Log in at the serial console as this user (root, or one who may sudo) to look inside the guest. The "
+            "password comes from the environment variable AZURE_VMAGENT_CONSOLE_PASSWORD or is asked for on a "
+            "terminal. What the console prints is kept in the boot diagnostics log; a password never is.",
+        )
         ssh = "SSH"
         context.argument(
             "ssh_user",

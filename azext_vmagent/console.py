@@ -1,5 +1,6 @@
 """Which stream gets what. On a plain terminal the report is the output; everywhere else the object is, and the report
-goes to stderr. Scripts never see anything but the object; nobody is ever asked anything.
+goes to stderr. Scripts never see anything but the object; nobody is ever asked anything (but the password
+of --console-user, on a terminal, before the work begins).
 """
 
 from __future__ import annotations

@@ -27,6 +27,8 @@ def diagnose_vm_agent(
     ssh_config: str | None = None,
     print_probe: str | None = None,
     probe_output: str | None = None,
+    serial_console: str = AUTO,
+    console_user: str | None = None,
 ) -> Any:
     """Diagnose one VM, or several at once; the object, or None when a person has read the report already."""
     if print_probe:
@@ -38,6 +40,7 @@ def diagnose_vm_agent(
     found = targets.resolve(cmd.cli_ctx, resource_group_name, vm_name, ids)
     targets.one_only(found, probe_output)
     wish = targets.wish(run_command, ssh_user, ssh_host, ssh_port, ssh_key, timeout, probe_output, ssh_config)
+    wish = targets.at_console(wish, serial_console, console_user)
     console = Console.of(cmd.cli_ctx)
     if len(found) == 1:
         result: Any = diagnose_one(cmd.cli_ctx, found[0], wish, timeout, console)

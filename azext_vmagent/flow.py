@@ -17,6 +17,7 @@ from typing import Protocol
 
 from azext_vmagent.channels import choice
 from azext_vmagent.channels.choice import Wish
+from azext_vmagent.channels.serial_console import ConsoleLogin
 from azext_vmagent.channels.ssh import SshLogin
 from azext_vmagent.evidence.asking import NotAsked, Said, SourceFailed, ask_all, one_line
 from azext_vmagent.evidence.deadline import Deadline
@@ -32,6 +33,7 @@ from azext_vmagent.facts.reading import (
     PORT,
     RESOURCE_HEALTH,
     RUN_COMMAND,
+    SERIAL_CONSOLE,
     SERIAL_LOG,
     Facts,
     read,
@@ -39,7 +41,7 @@ from azext_vmagent.facts.reading import (
 )
 from azext_vmagent.guest import probe_script, windows_probe_script
 from azext_vmagent.model import Answer, Evidence, State, Target, Verdict
-from azext_vmagent.verdict.decide import decide, one_more_minute_would_tell
+from azext_vmagent.verdict.decide import decide, one_key_would_tell, one_more_minute_would_tell
 
 #: what the outside evidence may take at most, so that something is left for the look inside
 OUTSIDE_SECONDS = 25.0
@@ -54,6 +56,10 @@ SSH_PORT, RDP_PORT = 22, 3389
 LEAST_INSIDE_SECONDS = 1.0
 #: the channel ends a moment before the flow stops listening, so that its own words on the time-out are heard
 CHANNEL_RESERVE_SECONDS = 0.2
+#: a session at the console is ended in time to log out
+LOG_OUT_SECONDS = 5.0
+#: connecting, and as long as a slow guest needs to answer Enter
+LOOK_SECONDS = 30.0
 
 
 class Azure(Protocol):
@@ -85,6 +91,14 @@ class Azure(Protocol):
 
     def ssh(self, login: SshLogin, script: str, deadline: Deadline) -> Said:
         """A script's stdout, through OpenSSH."""
+
+    def look_at_console(self, target: Target, log: bytes, deadline: Deadline) -> Said:
+        """What Enter at the serial console's login prompt brings."""
+
+    def serial_console(
+        self, target: Target, log: bytes, login: ConsoleLogin, script: str, deadline: Deadline, insist: bool
+    ) -> Said:
+        """A script's stdout, through a login at the serial console."""
 
     def in_cloud_shell(self) -> bool:
         """Whether this runs in Azure Cloud Shell, which has no route into the VNet."""
@@ -127,6 +141,10 @@ def diagnose(
     evidence = _inside(azure, evidence, wish, deadline, watch)
     facts = read(evidence)
     verdict = decide(facts, wish)
+    if choice.look_at_console(facts, wish, one_key_would_tell(facts, verdict)):
+        evidence = _look_at_console(azure, evidence, deadline, watch)
+        facts = read(evidence)
+        verdict = decide(facts, wish)
     if one_more_minute_would_tell(facts, verdict):
         evidence = _one_more_minute(azure, facts, evidence, deadline, watch, clock)
         facts = read(evidence)
@@ -248,6 +266,12 @@ def _channel(
     azure: Azure, channel: str, facts: Facts, wish: Wish, address: str | None, deadline: Deadline
 ) -> Callable[[], Said]:
     earlier = Deadline(deadline.at - CHANNEL_RESERVE_SECONDS)
+    if channel == SERIAL_CONSOLE:
+        user = ConsoleLogin(wish.console_user or "", wish.console_password)
+        earlier = Deadline(deadline.at - LOG_OUT_SECONDS)
+        seen, insist = facts.answers.get(SERIAL_LOG), wish.serial_console == choice.ALWAYS
+        log = seen.value if seen is not None and seen.state is State.OK else b""
+        return lambda: _probe_answer(azure.serial_console(facts.target, log, user, probe_script(), earlier, insist))
     if channel == PASTE:
         return lambda: _probe_answer(("pasted by hand", wish.pasted or ""))
     if channel == RUN_COMMAND:
@@ -262,6 +286,17 @@ def _channel(
 def _script(facts: Facts) -> str:
     """The probe for this guest; a guest of unknown kind is taken for the more frequent one."""
     return windows_probe_script() if facts.vm is not None and facts.vm.windows else probe_script()
+
+
+def _look_at_console(azure: Azure, evidence: Evidence, deadline: Deadline, watch: Watch) -> Evidence:
+    """Press Enter at the login prompt that the log shows: without credentials, and the last thing done to the VM."""
+    log = evidence.value(SERIAL_LOG) or b""
+    budget = deadline.at_most(LOOK_SECONDS)
+    earlier = Deadline(budget.at - CHANNEL_RESERVE_SECONDS)
+    call = {SERIAL_CONSOLE: lambda: azure.look_at_console(evidence.target, log, earlier)}
+    answer = next(iter(ask_all(call, budget)))
+    watch(told(answer))
+    return replace(evidence, answers={**evidence.answers, SERIAL_CONSOLE: answer})
 
 
 def _probe_answer(said: Said) -> Said:

@@ -83,6 +83,7 @@ class Target:
 class Answer:
     """What one source answered, raw: ``value`` is the parsed JSON, the text or the bytes as received.
 
+    In other states it is at most what was seen on the way (a console that refused a login lives all the same).
     ``missing_action`` is the right that the caller lacks, ``status`` the HTTP status, ``cause`` the code of the
     catalogue's cause for it, where the failure told them.
     """

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from azext_vmagent.channels.choice import Wish
+from azext_vmagent.channels.choice import NEVER, Wish
 from azext_vmagent.facts.guest import is_probe_answer
 from azext_vmagent.facts.paste import pasted_answer
 from azext_vmagent.guest import paste_script, windows_paste_script
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 MINIMUM_SECONDS = 5
 #: the probe answers 4 KB; the rest is a terminal's log around it
 MOST_PASTED = 1 << 20
+PASSWORD_VARIABLE = "AZURE_VMAGENT_CONSOLE_PASSWORD"
 
 
 def resolve(cli_ctx: AzCli, group: str | None, name: str | None, ids: list[str] | None) -> list[Target]:
@@ -146,3 +150,35 @@ def wish(
 
 def _expanded(path: str | None) -> str | None:
     return str(Path(path).expanduser()) if path else None
+
+
+def at_console(wish: Wish, serial_console: str, user: str | None) -> Wish:
+    """The wish with what the user said about the serial console. Raises azclierror argument errors."""
+    from azure.cli.core.azclierror import InvalidArgumentValueError
+
+    if user is not None and (not user or not re.fullmatch(r"[A-Za-z0-9_][\w.@\\-]{0,63}\$?", user, re.ASCII)):
+        raise InvalidArgumentValueError(f"--console-user '{user[:60]}' cannot be right.", "Give a plain name.")
+    password = _password(user) if user and serial_console != NEVER else ""
+    return replace(wish, serial_console=serial_console, console_user=user, console_password=password)
+
+
+def _password(user: str) -> str:
+    """From the environment, else from the person at the terminal; never an argument, which everybody could list."""
+    from azure.cli.core.azclierror import InvalidArgumentValueError, RequiredArgumentMissingError
+    from knack.prompting import NoTTYException, prompt_pass
+
+    password = os.environ.get(PASSWORD_VARIABLE, "")
+    if not password:
+        try:
+            password = prompt_pass(f"Password of {user} on the virtual machine's console: ")
+        except NoTTYException as exc:
+            raise RequiredArgumentMissingError(
+                "--console-user needs a password, and there is no terminal to ask for it at.",
+                f"Set the environment variable {PASSWORD_VARIABLE}.",
+            ) from exc
+    if not password or not password.isprintable():
+        raise InvalidArgumentValueError(
+            f"The password of {user} is empty or holds a character that cannot be typed at a console.",
+            f"Give another one, in {PASSWORD_VARIABLE} or at the prompt.",
+        )
+    return password

@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
+from azext_vmagent.channels.serial_console import ConsoleLogin
 from azext_vmagent.channels.ssh import SshLogin
-from azext_vmagent.evidence.asking import Said
+from azext_vmagent.evidence.asking import Said, SourceFailed
 from azext_vmagent.evidence.deadline import Deadline
 from azext_vmagent.facts.port import PortFacts, PortOutcome
-from azext_vmagent.model import Target
+from azext_vmagent.model import State, Target
 
 PUBLIC = "203.0.113.7"
 NIC_ID = "/subscriptions/s/resourceGroups/rg-shop/providers/Microsoft.Network/networkInterfaces/nic"
@@ -105,6 +106,8 @@ class AzureDouble:
     port: PortOutcome = PortOutcome.GREETING
     through_agent: Doing = _WELL
     through_ssh: Doing = _WELL
+    through_console: Doing = _WELL
+    at_console: Doing = field(default_factory=lambda: raises(SourceFailed(State.FAILED, "no console here")))
     cloud_shell: bool = False
     through_managed: Doing = _WELL
     asked: list[str] = field(default_factory=list)
@@ -140,6 +143,16 @@ class AzureDouble:
 
     def ssh(self, _login: SshLogin, _script: str, deadline: Deadline) -> Said:
         return self._asked("ssh", self.through_ssh, deadline)
+
+    def look_at_console(self, _target: Target, _log: bytes, deadline: Deadline) -> Said:
+        self.asked.append("console look")
+        found = self.at_console(deadline)
+        return "looked", found
+
+    def serial_console(
+        self, _target: Target, _log: bytes, login: ConsoleLogin, _script: str, deadline: Deadline, _insist: bool
+    ) -> Said:
+        return self._asked(f"console of {login.user}", self.through_console, deadline)
 
     def in_cloud_shell(self) -> bool:
         return self.cloud_shell

@@ -12,15 +12,15 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from azext_vmagent.facts.host_metrics import NetworkTrend
 from azext_vmagent.facts.instance_view import AgentStatus
 from azext_vmagent.facts.port import PortOutcome, way_is_open
-from azext_vmagent.facts.reading import MANAGED_RUN_COMMAND, PASTE, RUN_COMMAND, SSH, Facts
+from azext_vmagent.facts.reading import MANAGED_RUN_COMMAND, PASTE, RUN_COMMAND, SERIAL_CONSOLE, SSH, Facts
 from azext_vmagent.facts.run_command_obstacles import BUSY, WEDGED, in_transition
-from azext_vmagent.facts.serial_log import Outlook
+from azext_vmagent.facts.serial_log import Outlook, SerialState
 from azext_vmagent.model import Answer, State
 
 ALWAYS, NEVER, AUTO, MANAGED = "always", "never", "auto", "managed"
@@ -42,16 +42,23 @@ class Wish:
     ssh_config: str | None = None
     #: the probe's answer, brought by hand: then no other way in is used
     pasted: str | None = None
+    serial_console: str = AUTO
+    console_user: str | None = None
+    console_password: str = field(default="", repr=False)
 
 
 def order(wish: Wish) -> tuple[str, ...]:
     """The channels in the order in which they are considered; each says why it is used or not."""
     if wish.pasted is not None:
-        return (PASTE, SSH, RUN_COMMAND)
+        return (PASTE, SSH, RUN_COMMAND, SERIAL_CONSOLE)
     if wish.run_command == MANAGED:
-        return (SSH, MANAGED_RUN_COMMAND)
-    agent = (RUN_COMMAND, MANAGED_RUN_COMMAND)
-    return (*agent, SSH) if wish.run_command == ALWAYS else (SSH, *agent)
+        agents: tuple[str, ...] = (SSH, MANAGED_RUN_COMMAND)
+    else:
+        agent = (RUN_COMMAND, MANAGED_RUN_COMMAND)
+        agents = (*agent, SSH) if wish.run_command == ALWAYS else (SSH, *agent)
+    if wish.serial_console == ALWAYS and wish.console_user:
+        return (SERIAL_CONSOLE, *agents)
+    return (*agents, SERIAL_CONSOLE)
 
 
 def considered(channel: str, facts: Facts, wish: Wish, tried: Mapping[str, Answer]) -> bool:
@@ -76,11 +83,18 @@ def refusal(channel: str, facts: Facts, wish: Wish, address: str | None, tried: 
         return nowhere
     if channel == SSH:
         reason = why_not_ssh(facts, wish, address)
+    elif channel == SERIAL_CONSOLE:
+        reason = why_not_serial_console(facts, wish)
     else:
         reason = why_not_managed(facts, wish) if channel == MANAGED_RUN_COMMAND else why_not_run_command(facts, wish)
     if reason is None and any(answer.state is State.OK for answer in tried.values()):
         return "not needed: the guest has answered"
-    if reason is None and channel != SSH and wish.run_command != ALWAYS and _timed_out(tried.get(SSH)):
+    if (
+        reason is None
+        and channel in (RUN_COMMAND, MANAGED_RUN_COMMAND)
+        and wish.run_command != ALWAYS
+        and _timed_out(tried.get(SSH))
+    ):
         return "not sent: the guest did not answer through SSH"
     if reason is None and channel == MANAGED_RUN_COMMAND and _timed_out(tried.get(RUN_COMMAND)):
         return "not sent: a run command hangs already"
@@ -95,6 +109,8 @@ def why(channel: str, wish: Wish) -> str:
         return "you insist" if wish.run_command == ALWAYS else "the agent reports Ready and nothing contradicts it"
     if channel == MANAGED_RUN_COMMAND:
         return "you want it" if wish.run_command == MANAGED else "the agent is Ready, and the action is taken"
+    if channel == SERIAL_CONSOLE:
+        return "you gave a login; it needs neither agent nor network"
     return "the guest's answer was brought by hand"
 
 
@@ -183,6 +199,33 @@ def _why_no_agent(facts: Facts) -> str | None:
 
 def _vm_arguments(facts: Facts) -> str:
     return f"-g {shlex.quote(facts.target.resource_group)} -n {shlex.quote(facts.target.name)}"
+
+
+def why_not_serial_console(facts: Facts, wish: Wish) -> str | None:
+    """The reason why nobody logs in at the serial console, or None when somebody does."""
+    return why_no_console(facts, wish) or (None if wish.console_user else "no --console-user given")
+
+
+def why_no_console(facts: Facts, wish: Wish) -> str | None:
+    """The reason why nothing is typed at the serial console, or None. A key is pressed at a login prompt only."""
+    if wish.serial_console == NEVER:
+        return "not wanted (--serial-console never)"
+    if facts.vm is not None and facts.vm.boot_diagnostics is False:
+        return "boot diagnostics are off, without which there is no serial console"
+    serial = facts.serial
+    if serial is not None and serial.outlook is Outlook.NOT_BOOTED:
+        return f"no key pressed: the newest boot ends in {serial.state.value}, not at a login prompt"
+    return None
+
+
+def look_at_console(facts: Facts, wish: Wish, would_tell: bool) -> bool:
+    """Whether Enter is pressed once at the console without logging in. A login that was tried has looked already."""
+    if why_no_console(facts, wish) or why_not_inside(facts) or wish.pasted is not None or facts.console is not None:
+        return False
+    if wish.console_user and facts.state(SERIAL_CONSOLE) is not State.NOT_ASKED:
+        return False
+    at_prompt = facts.serial is not None and facts.serial.state is SerialState.LOGIN_PROMPT
+    return at_prompt and facts.guest is None and (would_tell or wish.serial_console == ALWAYS)
 
 
 def contradiction(facts: Facts) -> str | None:

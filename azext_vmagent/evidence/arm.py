@@ -50,6 +50,10 @@ class ArmClient:
         """
         return json_object(self._response("GET", path, params, deadline).json())
 
+    def post(self, path: str, params: dict[str, str], deadline: Deadline) -> dict[str, Any]:
+        """POST without a body; the JSON object. Not tried again. Raises as ``get`` does."""
+        return json_object(self._response("POST", path, params, deadline).json())
+
     def send(
         self, method: str, path: str, params: dict[str, str], deadline: Deadline, body: dict[str, Any] | None = None
     ) -> tuple[dict[str, str], int]:

@@ -37,11 +37,15 @@ class SourceFailed(Exception):
         missing_action: str | None = None,
         status: int | None = None,
         cause: str | None = None,
+        value: Any = None,
     ) -> None:
-        """Keep the state, the line for people, the right that the caller lacks, the HTTP status, the cause's code."""
+        """Keep the state, the line for people, the right that the caller lacks, the HTTP status, the cause's code.
+
+        ``value`` is what was seen all the same.
+        """
         super().__init__(detail)
         self.state, self.detail, self.missing_action, self.status = state, detail, missing_action, status
-        self.cause = cause
+        self.cause, self.value = cause, value
 
 
 def one_line(text: object, limit: int = 200) -> str:
@@ -123,7 +127,14 @@ def ask(source: str, call: Callable[[], Said]) -> Answer:
         failed = failure(exc)
         seconds = time.monotonic() - started if failed.state is not State.NOT_ASKED else None
         return Answer(
-            source, failed.state, failed.detail, None, seconds, failed.missing_action, failed.status, failed.cause
+            source,
+            failed.state,
+            failed.detail,
+            failed.value,
+            seconds,
+            failed.missing_action,
+            failed.status,
+            failed.cause,
         )
 
 

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from azext_vmagent.channels import managed_run_command, run_command, ssh
+from azext_vmagent.channels import managed_run_command, run_command, serial_console, ssh
 from azext_vmagent.channels.open_requests import OpenRequests
 from azext_vmagent.evidence import host_metrics, network, port, resource_health, serial_log
 from azext_vmagent.evidence.arm import ArmClient, arm_client
 from azext_vmagent.evidence.asking import Said
 from azext_vmagent.evidence.compute import Compute
+from azext_vmagent.evidence.console import arm_token, opened
 from azext_vmagent.evidence.deadline import Deadline
 from azext_vmagent.facts.port import PortFacts
 from azext_vmagent.model import Target
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
 class LiveAzure:
     """Implements ``flow.Azure`` for one subscription."""
 
-    def __init__(self, compute: Callable[[], Compute], arm: ArmClient) -> None:
+    def __init__(self, compute: Callable[[], Compute], arm: ArmClient, token: Callable[[], str]) -> None:
         """``compute`` is called by the first thread that needs it: importing the SDK takes as long as a request."""
-        self._make_compute, self._arm = compute, arm
+        self._make_compute, self._arm, self._token = compute, arm, token
         self._made: Compute | None = None
         self._making = threading.Lock()
         self.requests = OpenRequests()
@@ -75,6 +76,24 @@ class LiveAzure:
         """A script's stdout, through OpenSSH."""
         return ssh.run(login, script, deadline, self.requests)
 
+    def look_at_console(self, target: Target, log: bytes, deadline: Deadline) -> Said:
+        """What Enter at the serial console's login prompt brings."""
+        with opened(self._arm, self._token, target, deadline) as line:
+            return serial_console.look(line, log, deadline)
+
+    def serial_console(
+        self,
+        target: Target,
+        log: bytes,
+        login: serial_console.ConsoleLogin,
+        script: str,
+        deadline: Deadline,
+        insist: bool,
+    ) -> Said:
+        """A script's stdout, through a login at the serial console."""
+        with opened(self._arm, self._token, target, deadline) as line:
+            return serial_console.run(line, log, login, script, deadline, insist)
+
     def in_cloud_shell(self) -> bool:
         """Whether this runs in Azure Cloud Shell (it sets ACC_CLOUD; azure-cli-core looks at the same)."""
         return bool(os.environ.get("ACC_CLOUD"))
@@ -82,4 +101,8 @@ class LiveAzure:
 
 def live_azure(cli_ctx: AzCli, subscription: str) -> LiveAzure:
     """The clients for az's cloud and login. Raises what az raises when nobody is logged in."""
-    return LiveAzure(lambda: Compute(cli_ctx, subscription), arm_client(cli_ctx, subscription))
+    return LiveAzure(
+        lambda: Compute(cli_ctx, subscription),
+        arm_client(cli_ctx, subscription),
+        lambda: arm_token(cli_ctx, subscription),
+    )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from azext_vmagent.facts.console import ConsoleLook
 from azext_vmagent.facts.guest import GuestFacts, parse_probe
 from azext_vmagent.facts.host_metrics import HostMetrics, parse_metrics
 from azext_vmagent.facts.instance_view import VmFacts, parse_vm
@@ -24,10 +25,11 @@ PORT = "port"
 RUN_COMMAND = "run command"
 MANAGED_RUN_COMMAND = "managed run command"
 SSH = "ssh"
+SERIAL_CONSOLE = "serial console"
 PASTE = "paste"
 
 #: in the order of their weight, should several have answered
-GUEST_CHANNELS = (PASTE, SSH, RUN_COMMAND, MANAGED_RUN_COMMAND)
+GUEST_CHANNELS = (PASTE, SSH, RUN_COMMAND, MANAGED_RUN_COMMAND, SERIAL_CONSOLE)
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Facts:
     port: PortFacts | None = None
     guest: GuestFacts | None = None
     guest_channel: str | None = None
+    console: ConsoleLook | None = None
 
     def state(self, source: str) -> State:
         """How asking that source ended."""
@@ -61,7 +64,8 @@ def read(evidence: Evidence) -> Facts:
     """Every fact that the evidence holds."""
     vm, serial = evidence.value(INSTANCE_VIEW), evidence.value(SERIAL_LOG)
     metrics, health = evidence.value(HOST_METRICS), evidence.value(RESOURCE_HEALTH)
-    channel = next((name for name in GUEST_CHANNELS if evidence.value(name) is not None), None)
+    channel = next((name for name in GUEST_CHANNELS if isinstance(evidence.value(name), str)), None)
+    console = evidence.answers.get(SERIAL_CONSOLE)
     return Facts(
         target=evidence.target,
         asked_at=evidence.collected_at,
@@ -74,6 +78,7 @@ def read(evidence: Evidence) -> Facts:
         port=evidence.value(PORT),
         guest=parse_probe(evidence.value(channel)) if channel else None,
         guest_channel=channel,
+        console=console.value if console is not None and isinstance(console.value, ConsoleLook) else None,
     )
 
 
@@ -133,6 +138,8 @@ def port_line(port: PortFacts) -> str:
 
 
 def _seen_guest(answer: Answer) -> str:
+    if isinstance(answer.value, ConsoleLook):
+        return answer.detail
     guest = parse_probe(answer.value)
     return answer.detail if guest.complete else f"{answer.detail}, but the answer is not whole"
 
@@ -143,6 +150,7 @@ _SEEN = {
     HOST_METRICS: lambda answer: parse_metrics(answer.value).seen,
     RESOURCE_HEALTH: _seen_health,
     PORT: _seen_port,
+    SERIAL_CONSOLE: _seen_guest,
     PASTE: _seen_guest,
     SSH: _seen_guest,
     RUN_COMMAND: _seen_guest,

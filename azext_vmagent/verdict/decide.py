@@ -24,6 +24,7 @@ from azext_vmagent.facts.reading import (
     INSTANCE_VIEW,
     PASTE,
     PORT,
+    SERIAL_CONSOLE,
     SERIAL_LOG,
     SSH,
     Facts,
@@ -252,6 +253,10 @@ def _network_or_hang(facts: Facts, wish: Wish) -> Verdict | None:
     cpu = metrics.cpu if metrics is not None else CpuState.UNKNOWN
     fell, dead_port = _fell(facts), _dead_port(facts)
     evidence = _outside(facts, ports=True)
+    if _console_lives(facts):
+        return _network_down(facts, wish, dead_port)
+    if _console_hangs(facts) and not (fell and cpu is CpuState.ALIVE):
+        return _hangs(facts, certain=dead_port and fell and cpu is CpuState.FLAT_ZERO)
     if fell and cpu in (CpuState.FLAT_ZERO, CpuState.PEGGED, CpuState.ONE_CORE_PEGGED):
         if cpu is not CpuState.FLAT_ZERO and not dead_port:
             return _outside_uncertain(
@@ -285,6 +290,7 @@ def _network_down(facts: Facts, wish: Wish, dead_port: bool) -> Verdict:
             "The guest sends nothing any more, and what it used to send may have been the agent's",
         )
     lasting = metrics is not None and metrics.network is NetworkTrend.FELL
+    lasting = lasting or (_console_lives(facts) and _fell(facts))
     return Verdict(
         Scenario.NETWORK_DOWN,
         Confidence.CERTAIN if dead_port and (lasting or _serial_network_down(facts)) else Confidence.LIKELY,
@@ -292,11 +298,7 @@ def _network_down(facts: Facts, wish: Wish, dead_port: bool) -> Verdict:
         cause=network.NIC_DOWN,
         because=_outside(facts, ports=True),
         ruled_out=(
-            say.out(
-                Scenario.OS_NOT_RUNNING,
-                "the newest boot reached its prompt and the processor is at work",
-                f"{SERIAL_LOG}, {HOST_METRICS}",
-            ),
+            _os_runs(facts),
             *(
                 (
                     say.out(Scenario.AGENT_STOPPED, "a silent agent alone leaves the port open", PORT),
@@ -307,6 +309,29 @@ def _network_down(facts: Facts, wish: Wish, dead_port: bool) -> Verdict:
             ),
         ),
         next_steps=network.remedies(facts),
+    )
+
+
+def _os_runs(facts: Facts) -> Reason:
+    if _console_lives(facts):
+        return say.out(Scenario.OS_NOT_RUNNING, "kernel and getty answer on the console now", SERIAL_CONSOLE)
+    return say.out(
+        Scenario.OS_NOT_RUNNING,
+        "the newest boot reached its prompt and the processor is at work",
+        f"{SERIAL_LOG}, {HOST_METRICS}",
+    )
+
+
+def _hangs(facts: Facts, certain: bool) -> Verdict:
+    """A login prompt that does not react to Enter: one piece of evidence, unless the processor stands still as well."""
+    return Verdict(
+        Scenario.OS_NOT_RUNNING,
+        Confidence.CERTAIN if certain else Confidence.LIKELY,
+        "The guest OS hangs: its console does not react",
+        cause=boot.HUNG,
+        because=_outside(facts, ports=True),
+        ruled_out=(say.out(Scenario.NETWORK_DOWN, "a running guest answers on its console", SERIAL_CONSOLE),),
+        next_steps=boot.hung_remedies(facts),
     )
 
 
@@ -329,7 +354,16 @@ def _rest(facts: Facts, wish: Wish) -> Verdict:
         return _outside_uncertain(facts, wish, candidates, "The guest's network stack is alive, its SSH server is not")
     metrics = facts.metrics
     flowed = metrics is not None and metrics.network is NetworkTrend.FLOWING and metrics.newest is not None
-    every = (Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED, Scenario.NETWORK_DOWN, Scenario.OS_NOT_RUNNING)
+    every: tuple[Scenario, ...] = (
+        Scenario.AGENT_STOPPED,
+        Scenario.WIRE_SERVER_BLOCKED,
+        Scenario.NETWORK_DOWN,
+        Scenario.OS_NOT_RUNNING,
+    )
+    if _console_hangs(facts) and _silent(facts):
+        return _hangs(facts, certain=False)
+    if _console_lives(facts):
+        every = every[:-1]
     summary = "Too little could be seen to tell the scenarios apart"
     if flowed and metrics is not None and metrics.newest is not None:
         ago = say.age(facts.asked_at - metrics.newest)
@@ -368,6 +402,24 @@ def _alive(facts: Facts) -> bool:
 def _flows_now(facts: Facts) -> bool:
     metrics = facts.metrics
     return metrics is not None and metrics.network is NetworkTrend.FLOWING and metrics.covers(facts.asked_at)
+
+
+def _console_lives(facts: Facts) -> bool:
+    """Kernel and getty answered Enter at the console just now: the OS runs, whatever its network does."""
+    return facts.console is not None and facts.console.lives
+
+
+def _console_hangs(facts: Facts) -> bool:
+    return facts.console is not None and facts.console.hangs
+
+
+def one_key_would_tell(facts: Facts, verdict: Verdict) -> bool:
+    """Whether Enter at the console's login prompt would tell a hanging OS from what else is still possible."""
+    return (
+        verdict.scenario is Scenario.UNCERTAIN
+        and Scenario.OS_NOT_RUNNING in verdict.candidates
+        and len(verdict.candidates) > 1
+    )
 
 
 def _silent(facts: Facts) -> bool:
@@ -422,6 +474,8 @@ def _outside(facts: Facts, ports: bool = False) -> tuple[Reason, ...]:
     found = []
     if ports and facts.port is not None:
         found.append(say.port(facts.port))
+    if facts.console is not None and facts.console.pressed:
+        found.append(say.console(facts.console))
     if facts.metrics is not None and facts.metrics.network is not NetworkTrend.UNKNOWN:
         found.append(say.metrics(facts.metrics))
     if facts.serial is not None and facts.serial.prompt is not None and facts.serial.outlook is Outlook.HEALTHY:
@@ -446,6 +500,8 @@ def _outside_uncertain(facts: Facts, wish: Wish, candidates: tuple[Scenario, ...
         ruled_out = [
             say.out(s, "the SSH server answers", SSH) for s in (Scenario.NETWORK_DOWN, Scenario.OS_NOT_RUNNING)
         ]
+    elif _console_lives(facts):
+        ruled_out = [_os_runs(facts)]
     elif _flows_now(facts):
         ruled_out = [
             say.out(s, "the guest sends traffic as before, now", HOST_METRICS)
@@ -467,7 +523,8 @@ def _settle(facts: Facts, wish: Wish, candidates: tuple[Scenario, ...]) -> tuple
     steps = []
     if Scenario.AGENT_STOPPED in candidates:
         steps.append(_look_inside(facts, wish))
-    if Scenario.OS_NOT_RUNNING in candidates or Scenario.NETWORK_DOWN in candidates:
+    looked = facts.console is not None and facts.console.pressed
+    if (Scenario.OS_NOT_RUNNING in candidates or Scenario.NETWORK_DOWN in candidates) and not looked:
         steps.append(
             NextStep(
                 "attach to the serial console and press Enter once: a fresh login prompt means 3, silence means 4",
@@ -477,6 +534,7 @@ def _settle(facts: Facts, wish: Wish, candidates: tuple[Scenario, ...]) -> tuple
                 link=boot.CONSOLE_LINK,
             )
         )
+    if Scenario.OS_NOT_RUNNING in candidates or Scenario.NETWORK_DOWN in candidates:
         steps.append(
             NextStep(
                 "ask again in 3 minutes, when the host metrics cover the silence",

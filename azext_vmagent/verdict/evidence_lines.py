@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
+from azext_vmagent.facts.console import ConsoleLook, Look
 from azext_vmagent.facts.guest import Connect, GuestFacts
 from azext_vmagent.facts.host_metrics import HostMetrics
 from azext_vmagent.facts.instance_view import AgentStatus, VmFacts
@@ -15,6 +16,7 @@ from azext_vmagent.facts.reading import (
     PASTE,
     PORT,
     RESOURCE_HEALTH,
+    SERIAL_CONSOLE,
     SERIAL_LOG,
     Facts,
     port_line,
@@ -194,6 +196,19 @@ def prompt(serial: SerialLogFacts) -> Reason:
         serial.prompt.text if serial.prompt else None,
         serial.boot_time,
     )
+
+
+def console(found: ConsoleLook) -> Reason:
+    """What pressing Enter at the console's login prompt brought."""
+    at = f"{found.at:%H:%M:%SZ}" if found.at else "the time of asking"
+    what = {
+        Look.FRESH_PROMPT: f"a fresh login prompt appeared after Enter at {at}",
+        Look.OTHER_PROMPT: f"the console answered Enter at {at}",
+        Look.SILENT: f"the login prompt did not react to Enter within {found.seconds:.0f} s",
+        Look.MOVED_ON: f"no prompt after Enter, but the console was written to at {at}",
+        Look.NOT_PRESSED: "attached to the console, no key pressed: it shows no login prompt",
+    }[found.look]
+    return Reason(what, SERIAL_CONSOLE, excerpt=found.text or None, time=found.at)
 
 
 def port(found: PortFacts) -> Reason:

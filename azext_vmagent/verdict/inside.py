@@ -10,7 +10,7 @@ from azext_vmagent.causes.access import diagnose_again, in_guest
 from azext_vmagent.channels.choice import Wish
 from azext_vmagent.facts.guest import Connect, GuestFacts
 from azext_vmagent.facts.instance_view import AgentStatus
-from azext_vmagent.facts.reading import PASTE, Facts
+from azext_vmagent.facts.reading import PASTE, SERIAL_CONSOLE, Facts
 from azext_vmagent.model import Cause, Confidence, NextStep, Reason, Scenario, Verdict
 from azext_vmagent.verdict import evidence_lines as say
 from azext_vmagent.verdict.inside_windows import decide_inside_windows
@@ -34,7 +34,7 @@ def decide_inside(facts: Facts, wish: Wish) -> Verdict | None:
     if guest is None or channel is None:
         return None
     alive = tuple(say.out(scenario, why, channel) for scenario, why in _DEAD)
-    if channel == PASTE:
+    if channel in (PASTE, SERIAL_CONSOLE):
         alive = (say.out(Scenario.OS_NOT_RUNNING, "a shell in the guest ran the probe", channel),)
     if guest.windows is not None:
         return decide_inside_windows(facts, guest, channel, alive)
@@ -180,6 +180,16 @@ def _blocked(
             cause=network.NIC_DOWN,
             because=(Reason(f"{names} is down", channel), *evidence),
             ruled_out=ruled_out[:1],
+            next_steps=network.remedies(facts),
+        )
+    cut_off = guest.outcome(80) in (Connect.UNREACHABLE, Connect.NO_ROUTE)
+    if channel == SERIAL_CONSOLE and cut_off and not links and not found:
+        return Verdict(
+            Scenario.NETWORK_DOWN,
+            Confidence.LIKELY,
+            "The guest has no way to the Wire Server at all; it was too slow to say how its interfaces stand",
+            because=evidence,
+            ruled_out=ruled_out,
             next_steps=network.remedies(facts),
         )
     if found:

@@ -13,6 +13,7 @@ from azext_vmagent.facts.reading import (
     PORT,
     RESOURCE_HEALTH,
     RUN_COMMAND,
+    SERIAL_CONSOLE,
     SERIAL_LOG,
     SSH,
     Facts,
@@ -25,6 +26,7 @@ _RIGHTS = {
     RESOURCE_HEALTH: "Microsoft.ResourceHealth/availabilityStatuses/read",
     NETWORK: "Microsoft.Network/networkInterfaces/read",
     RUN_COMMAND: "Microsoft.Compute/virtualMachines/runCommand/action",
+    SERIAL_CONSOLE: "Microsoft.SerialConsole/serialPorts/connect/action",
     MANAGED_RUN_COMMAND: "Microsoft.Compute/virtualMachines/runCommands/write",
 }
 _ORDER = (
@@ -37,6 +39,7 @@ _ORDER = (
     RUN_COMMAND,
     MANAGED_RUN_COMMAND,
     SSH,
+    SERIAL_CONSOLE,
     PASTE,
 )
 
@@ -61,6 +64,7 @@ def not_checked(facts: Facts) -> tuple[Reason, ...]:
 
 def _line(answer: Answer) -> str:
     if answer.state is State.DENIED:
-        action = answer.missing_action or _RIGHTS.get(answer.source)
+        at_the_guest = answer.source == SERIAL_CONSOLE and answer.value is not None
+        action = None if at_the_guest else answer.missing_action or _RIGHTS.get(answer.source)
         return answer.detail + (f"; it takes the right {action}" if action and action not in answer.detail else "")
     return answer.detail

@@ -1,0 +1,450 @@
+"""The serial console as a way in: over a real websocket, at a real terminal with a real shell behind it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from azext_vmagent.channels import console_line, serial_console
+from azext_vmagent.channels.serial_console import ConsoleLogin, look, run
+from azext_vmagent.evidence.asking import SourceFailed
+from azext_vmagent.evidence.console import opened
+from azext_vmagent.evidence.deadline import Deadline
+from azext_vmagent.facts.console import Look
+from azext_vmagent.model import State, Target
+from lab.arm import identity
+from tests.azure_double import http_error
+from tests.channels.getty import Getty, script
+from tests.lab.standin import StandIn, standing
+
+OPS, ROOT = ConsoleLogin("ops", "secret"), ConsoleLogin("root", "toor")
+TARGET = Target("s", "lab", "vm1")
+BOOTED = b"[    0.000000] Linux version 6.1\r\n"
+SCRIPT = "echo 'vmagent-probe 1'\nprintf 'a\\tb  \\\\ %s\\n' \"it's $((1+1))\"\necho noise >&2\nexit 3\n"
+ANSWER = "vmagent-probe 1\na\tb  \\ it's 2\n"
+
+
+class SocketLine:
+    """A console line straight to a socket: the websocket has tests of its own."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        self.socket, self.typed = connected, ""
+
+    def send(self, text: str) -> None:
+        self.typed += text
+        self.socket.sendall(text.encode())
+
+    def receive(self, seconds: float) -> str | None:
+        self.socket.settimeout(max(0.01, seconds))
+        try:
+            data = self.socket.recv(4096)
+        except TimeoutError:
+            return None
+        if not data:
+            raise SourceFailed(State.FAILED, "the console's connection was lost")
+        return data.decode("utf-8", "replace")
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+@pytest.fixture(autouse=True)
+def _short_waits(monkeypatch):
+    monkeypatch.setattr(serial_console, "SETTLE_SECONDS", 0.1)
+    monkeypatch.setattr(serial_console, "ENTER_SECONDS", 1.0)
+    monkeypatch.setattr(serial_console, "SHELL_SECONDS", 3.0)
+    monkeypatch.setattr(serial_console, "LOGIN_SECONDS", 5.0)
+
+
+def probed(getty: Getty, login: ConsoleLogin = ROOT, text: str = SCRIPT, seconds: float = 30, **more):
+    line = SocketLine(getty.line())
+    try:
+        return run(line, getty.log(), login, text, Deadline.after(seconds), **more)
+    finally:
+        line.close()
+
+
+def refused(getty: Getty, login: ConsoleLogin = ROOT, **more) -> SourceFailed:
+    with pytest.raises(SourceFailed) as caught:
+        probed(getty, login, **more)
+    return caught.value
+
+
+def until_back(getty: Getty) -> None:
+    """The console stands at its login prompt and nothing of ours runs any more."""
+    end = time.monotonic() + 5
+    while not (getty.printed.endswith(b"web login: ") and not getty.running()):
+        assert time.monotonic() < end, (getty.printed[-200:], getty.running())
+        time.sleep(0.05)
+
+
+# -- the probe -----------------------------------------------------------------------------------------------------
+
+
+def test_the_answer_comes_back_whole_and_the_console_is_left_at_its_prompt():
+    with Getty() as getty:
+        assert probed(getty) == ("root, at the console as root", ANSWER)
+        until_back(getty)
+        assert b"toor" not in getty.printed
+
+
+def test_a_long_script_and_a_long_answer():
+    text = "".join(f"echo line {number} $(printf %0200d {number}) # {'x' * 200}\n" for number in range(120))
+    with Getty() as getty:
+        _, answer = probed(getty, text=text)
+    assert answer.splitlines()[119].startswith("line 119 000")
+    assert len(answer.splitlines()) == 120
+
+
+def test_kernel_messages_in_the_middle_of_everything():
+    with Getty(noise=b"[  412.123456] eth0: NIC Link is Down\r\n") as getty:
+        assert probed(getty)[1] == ANSWER
+
+
+def test_a_line_that_was_damaged_is_asked_for_again():
+    text = "i=0; while [ $i -lt 60 ]; do i=$((i+1)); echo $i $(echo $i | cksum); done\n"
+    with Getty(damage_once=b":2:") as getty:
+        assert len(probed(getty, text=text)[1].splitlines()) == 60
+        assert getty.damage_once == b""
+
+
+def test_without_base64_and_gzip_the_script_travels_as_it_is(tmp_path):
+    for name in ("id", "od", "tr", "sleep", "env", "sh", "stty", "cat"):
+        os.symlink(f"/usr/bin/{name}" if os.path.exists(f"/usr/bin/{name}") else f"/bin/{name}", tmp_path / name)
+    with Getty(environment={"PATH": str(tmp_path)}) as getty:
+        assert probed(getty)[1] == ANSWER
+
+
+def guest_of_a_user(tmp_path, sudo: str) -> Getty:
+    script(tmp_path, "id", "echo 1000")
+    script(tmp_path, "sudo", sudo)
+    return Getty(environment={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+
+
+ASKS = """
+[ "$1" = -n ] && exit 1
+read -r given
+[ "$given" = secret ] || exit 1
+shift 2
+exec "$@" """
+
+
+def test_sudo_without_a_password(tmp_path):
+    with guest_of_a_user(tmp_path, 'shift; exec "$@"') as getty:
+        assert probed(getty, OPS) == ("root through sudo, at the console as ops", ANSWER)
+
+
+def test_sudo_with_the_same_password(tmp_path):
+    with guest_of_a_user(tmp_path, ASKS) as getty:
+        assert probed(getty, OPS) == ("root through sudo with the password, at the console as ops", ANSWER)
+        until_back(getty)
+        assert b"secret" not in getty.printed
+
+
+def test_a_user_who_may_not_sudo_is_said_and_logged_out(tmp_path):
+    with guest_of_a_user(tmp_path, "exit 1") as getty:
+        found = refused(getty, OPS)
+        assert (found.state, "may not become root with sudo" in found.detail) == (State.DENIED, True)
+        until_back(getty)
+
+
+def test_a_wrong_password_is_denied_and_shows_that_the_guest_lives():
+    with Getty() as getty:
+        found = refused(getty, ConsoleLogin("root", "guess"))
+        assert found.state is State.DENIED
+        assert "wrong password" in found.detail
+        assert found.value.lives
+        assert b"guess" not in getty.printed
+        until_back(getty)
+
+
+def test_a_password_that_the_guest_echoes_is_not_shown():
+    with Getty(shell="echo secret; printf 'secret? '; sleep 9") as getty:
+        assert "secret" not in refused(getty, OPS).detail
+
+
+def test_a_password_that_is_a_common_word_does_not_mask_our_own_words():
+    with Getty() as getty:
+        assert "a wrong password" in refused(getty, ConsoleLogin("root", "wrong")).detail
+
+
+def test_a_half_typed_name_is_wiped_first():
+    with Getty() as getty:
+        with getty.line() as somebody:
+            somebody.sendall(b"bac")
+            time.sleep(0.2)
+        assert probed(getty)[1] == ANSWER
+
+
+def test_somebodys_open_shell_is_not_taken_over():
+    with Getty() as getty:
+        with getty.line() as somebody:
+            somebody.sendall(b"root\r")
+            time.sleep(0.3)
+            somebody.sendall(b"toor\r")
+            time.sleep(0.5)
+        line = SocketLine(getty.line())
+        with pytest.raises(SourceFailed, match="somebody's shell"):
+            run(line, getty.log(), ROOT, SCRIPT, Deadline.after(10))
+        assert line.typed == ""
+
+
+def test_a_login_shell_that_runs_nothing_is_said_and_logged_out():
+    with Getty(shell="echo This account is not available.; sleep 1") as getty:
+        found = refused(getty)
+        assert found.state in (State.FAILED, State.DENIED)
+        until_back(getty)
+
+
+def test_a_script_that_hangs_ends_with_the_budget_and_is_logged_out():
+    with Getty() as getty:
+        began = time.monotonic()
+        found = refused(getty, text="sleep 100\n", seconds=6)
+        assert found.state is State.TIMED_OUT
+        assert time.monotonic() - began < 11
+        until_back(getty)
+
+
+def test_a_session_that_lost_its_client_ends_by_itself(monkeypatch):
+    monkeypatch.setattr(serial_console, "LINGER_SECONDS", 0)
+    with Getty() as getty:
+        line = SocketLine(getty.line())
+        sending, lost = line.send, []
+
+        def lost_at_the_first_slice(text: str) -> None:
+            lost.extend(["w()"] if text.startswith("w()") else [])
+            if lost:
+                raise SourceFailed(State.FAILED, "the console's connection was lost")
+            sending(text)
+
+        line.send = lost_at_the_first_slice
+        with pytest.raises(SourceFailed, match="lost"):
+            run(line, getty.log(), ROOT, SCRIPT, Deadline.after(4))
+        assert getty.running()
+        until_back(getty)
+
+
+# -- keys that are never pressed -----------------------------------------------------------------------------------
+
+
+class Quiet:
+    """A console that prints what it is told to, and nothing more."""
+
+    def __init__(self, *pieces: str) -> None:
+        self.pieces, self.typed = list(pieces), ""
+
+    def send(self, text: str) -> None:
+        self.typed += text
+
+    def receive(self, seconds: float) -> str | None:
+        if self.pieces:
+            return self.pieces.pop(0)
+        time.sleep(min(seconds, 0.05))
+        return None
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+NOT_A_PROMPT = {
+    "grub": b"GRUB loading.\r\ngrub> ",
+    "initramfs": BOOTED + b"(initramfs) ",
+    "maintenance": BOOTED + b"Give root password for maintenance\r\n(or press Control-D to continue): ",
+    "password": BOOTED + b"\r\nweb login: ops\r\nPassword: ",
+    "shell": BOOTED + b"\r\nweb login: ops\r\nPassword: \r\nops@web:~$ ",
+    "windows": b"Computer is booting, SAC started and initialized.\r\nSAC>",
+    "booting": BOOTED + b"web login: \r\n" + BOOTED,
+    "half typed": BOOTED + b"\r\nweb login: op",
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("log", NOT_A_PROMPT.values(), ids=NOT_A_PROMPT)
+def test_the_look_presses_no_key_at_anything_but_a_login_prompt(log):
+    console = Quiet()
+    _, found = look(console, log, Deadline.after(5))
+    assert (console.typed, found.look, found.lives, found.hangs) == ("", Look.NOT_PRESSED, False, False)
+
+
+@pytest.mark.parametrize("log", [log for name, log in NOT_A_PROMPT.items() if name != "half typed"])
+def test_nobody_logs_in_at_anything_but_a_login_prompt(log):
+    console = Quiet()
+    with pytest.raises(SourceFailed, match="no key pressed"):
+        run(console, log, ROOT, SCRIPT, Deadline.after(5))
+    assert console.typed == ""
+
+
+def test_what_the_console_says_on_attaching_outweighs_the_log():
+    console = Quiet("\r\nGive root password for maintenance\r\n(or press Control-D to continue): ")
+    _, found = look(console, BOOTED + b"\r\nweb login: ", Deadline.after(5))
+    assert (console.typed, found.look) == ("", Look.NOT_PRESSED)
+
+
+def test_a_login_prompt_that_does_not_react_is_silent_after_one_enter():
+    console = Quiet()
+    said, found = look(console, BOOTED + b"\r\nweb login: ", Deadline.after(5))
+    assert (console.typed, found.look, found.hangs) == ("\r", Look.SILENT, True)
+    assert "no answer to Enter" in said
+
+
+def test_a_fresh_prompt_says_when():
+    with Getty() as getty:
+        line = SocketLine(getty.line())
+        said, found = look(line, getty.log(), Deadline.after(5))
+    assert (line.typed, found.look, found.text) == ("\r", Look.FRESH_PROMPT, "web login:")
+    assert f"{found.at:%H:%M:%SZ}" in said
+
+
+# -- the websocket -------------------------------------------------------------------------------------------------
+
+
+class Arm:
+    """The connect call alone."""
+
+    def __init__(self, answer: object) -> None:
+        self.answer = answer
+
+    def post(self, path: str, _params: dict[str, str], _deadline: Deadline) -> object:
+        assert path.endswith("/virtualMachines/vm1/providers/Microsoft.SerialConsole/serialPorts/0/connect")
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@pytest.fixture
+def standin(tmp_path, monkeypatch) -> Iterator[StandIn]:
+    with standing(tmp_path) as up:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(up.ca))
+        yield up
+
+
+def arm(standin: StandIn) -> Arm:
+    url = f"wss{standin.cloud.base_url[5:]}/console/{standin.vm.vm_id}/client"
+    return Arm({"connectionString": url})
+
+
+def token(standin: StandIn) -> str:
+    return identity.token(standin.cloud, "https://management.azure.com/")
+
+
+@pytest.mark.parametrize("cue", ["first-message", "none"])
+def test_a_probe_over_the_websocket_in_both_ways_of_logging_in(standin, monkeypatch, cue):
+    monkeypatch.setattr(console_line, "CUE_SECONDS", 0.5)
+    standin.cloud.settings.change("console_cue", cue)
+    with Getty() as getty:
+        standin.guest.open_console = getty.line
+        with opened(arm(standin), lambda: token(standin), TARGET, Deadline.after(20)) as line:
+            assert run(line, getty.log(), ROOT, SCRIPT, Deadline.after(20))[1] == ANSWER
+        until_back(getty)
+
+
+def attach(standin: StandIn, address: object = None, key: str | None = None, seconds: float = 5) -> SourceFailed:
+    with pytest.raises(SourceFailed) as caught:
+        source = arm(standin) if address is None else Arm(address)
+        with opened(source, lambda: key or token(standin), TARGET, Deadline.after(seconds)) as line:
+            while True:
+                line.receive(1)
+    return caught.value
+
+
+def test_a_console_that_somebody_else_has(standin):
+    standin.cloud.settings.change("console_second", "refused")
+    with opened(arm(standin), lambda: token(standin), TARGET, Deadline.after(5)) as first:
+        wait_for_session(standin)
+        found = attach(standin)
+        assert (found.state, "Another user is connected" in found.detail) == (State.FAILED, True)
+        first.send("still mine")
+
+
+def test_a_console_that_somebody_else_takes(standin):
+    with opened(arm(standin), lambda: token(standin), TARGET, Deadline.after(9)) as line:
+        wait_for_session(standin)
+        threading.Thread(target=attach_shortly, args=(standin,), daemon=True).start()
+        with pytest.raises(SourceFailed, match="taken over"):
+            for _ in range(9):
+                line.receive(1)
+
+
+def attach_shortly(standin: StandIn) -> None:
+    with opened(arm(standin), lambda: token(standin), TARGET, Deadline.after(5)) as line:
+        line.receive(3)
+
+
+def wait_for_session(standin: StandIn) -> None:
+    end = time.monotonic() + 5
+    while standin.cloud.consoles.of("vm1") is None:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_a_connection_lost_half_way_is_said(standin):
+    standin.cloud.injections.add("cut:250@/client")
+    with Getty() as getty:
+        standin.guest.open_console = getty.line
+        with opened(arm(standin), lambda: token(standin), TARGET, Deadline.after(20)) as line:
+            with pytest.raises(SourceFailed, match="connection was lost"):
+                run(line, getty.log(), ROOT, SCRIPT, Deadline.after(20))
+
+
+@pytest.mark.parametrize(
+    ("prepare", "state", "words"),
+    [
+        ("denied@/client", State.DENIED, "HTTP 403"),
+        ("503@/client", State.FAILED, "HTTP"),
+        ("reset@/client", State.FAILED, "no connection"),
+    ],
+)
+def test_what_the_websocket_refuses(standin, prepare, state, words):
+    standin.cloud.injections.add(prepare)
+    found = attach(standin)
+    assert (found.state in (state, State.DENIED), words in found.detail) == (True, True), found.detail
+
+
+def test_a_token_that_is_not_accepted(standin):
+    assert "not authorized" in attach(standin, key="no token").detail
+
+
+def test_a_certificate_that_nobody_vouches_for(standin, monkeypatch):
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    found = attach(standin)
+    assert (found.state, "certificate" in found.detail.lower()) == (State.FAILED, True)
+
+
+NO_RIGHT = http_error(
+    403, "AuthorizationFailed", "The client 'x' does not have authorization to perform action "
+    "'Microsoft.SerialConsole/serialPorts/connect/action' over scope",
+)  # fmt: skip
+REFUSALS = {
+    "no right": (NO_RIGHT, State.DENIED, "AuthorizationFailed"),
+    "switched off": (
+        http_error(403, "SerialConsoleDisabled", "Azure Serial Console is not enabled for this subscription."),
+        State.FAILED, "az serial-console enable",
+    ),
+    "no boot diagnostics": (
+        http_error(400, "X", "Azure Serial Console requires boot diagnostics to be enabled."),
+        State.FAILED, "boot diagnostics are off",
+    ),
+    "not running": (
+        http_error(409, "X", "Azure Serial Console requires a virtual machine to be running."),
+        State.FAILED, "does not run",
+    ),
+    "no address": ({}, State.GARBLED, "does not say where"),
+    "another address": ({"connectionString": "http://evil.example"}, State.GARBLED, "no websocket"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("answer", "state", "words"), REFUSALS.values(), ids=REFUSALS)
+def test_what_connect_refuses_is_said_in_words_of_its_own(standin, answer, state, words):
+    found = attach(standin, answer)
+    assert (found.state, words in found.detail) == (state, True), found.detail
+    if state is State.DENIED:
+        assert found.missing_action == "Microsoft.SerialConsole/serialPorts/connect/action"
+
+
+def test_the_password_is_in_no_representation():
+    assert "secret" not in repr(OPS)
