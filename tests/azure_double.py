@@ -34,7 +34,13 @@ def vm(agent: str = "Ready", power: str = "running", **properties: Any) -> dict[
     }
     network = {"networkInterfaces": [{"id": NIC_ID}]}
     disk = {"osDisk": {"osType": "Linux"}}
-    told = {"instanceView": view, "networkProfile": network, "storageProfile": disk} | properties
+    diagnostics = {"bootDiagnostics": {"enabled": True}}
+    told = {
+        "instanceView": view,
+        "networkProfile": network,
+        "storageProfile": disk,
+        "diagnosticsProfile": diagnostics,
+    } | properties
     return {"name": "web-03", "location": "japaneast", "properties": told}
 
 

@@ -21,6 +21,10 @@ CUE_SECONDS = 4.0
 _SMALLEST_WAIT = 0.01
 
 
+class LineLost(SourceFailed):
+    """The connection broke; nobody ended it. What was begun in the guest may still be going on."""
+
+
 class Line(Protocol):
     """A terminal line to the guest."""
 
@@ -118,8 +122,8 @@ def _tls() -> dict[str, Any]:
     return {"ca_cert_path" if os.path.isdir(bundle) else "ca_certs": bundle}
 
 
-def _lost(exc: Exception) -> SourceFailed:
-    return SourceFailed(State.FAILED, f"the console's connection was lost: {one_line(exc, 100) or type(exc).__name__}")
+def _lost(exc: Exception) -> LineLost:
+    return LineLost(State.FAILED, f"the console's connection was lost: {one_line(exc, 100) or type(exc).__name__}")
 
 
 def _closed(payload: bytes) -> SourceFailed:

@@ -17,10 +17,11 @@ import re
 import secrets
 import time
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
-from azext_vmagent.channels.console_line import Line, Screen
+from azext_vmagent.channels.console_line import Line, LineLost, Screen
 from azext_vmagent.evidence.asking import Said, SourceFailed, one_line
 from azext_vmagent.evidence.deadline import Deadline
 from azext_vmagent.facts.console import (
@@ -46,6 +47,8 @@ SHELL_SECONDS = 12.0
 SLICE = 900
 #: the guest's end of a session that lost its client lives this much longer than the session could
 LINGER_SECONDS = 15
+#: from the first line of the script to the last of the answer; a healthy guest needs some ten seconds
+SESSION_SECONDS = 75.0
 ANSWER_TRIES = 3
 
 _ENTER, _KILL_LINE, _INTERRUPT, _END = "\r", "\x15", "\x03", "\x04"
@@ -100,12 +103,20 @@ def _shown(found: Resting) -> str:
     }.get(found.prompt, f"«{found.text}»")
 
 
-def run(line: Line, log: bytes, login: ConsoleLogin, script: str, deadline: Deadline, insist: bool = False) -> Said:
+def run(
+    reach: Callable[[], Line],
+    log: bytes,
+    login: ConsoleLogin,
+    script: str,
+    deadline: Deadline,
+    insist: bool = False,
+) -> Said:
     """Log in, run a script as root, log out; (line for people, its stdout). Raises SourceFailed.
 
-    ``insist``: press Enter also where nothing tells at what.
+    ``reach`` opens a line: once, and once more when it broke half way, to log out. ``insist``: press Enter also where
+    nothing tells at what.
     """
-    session = _Session(Screen(line, deadline), login)
+    session = _Session(Screen(reach(), deadline), login, reach)
     try:
         session.log_in(log, insist)
         return session.probe(script)
@@ -116,8 +127,8 @@ def run(line: Line, log: bytes, login: ConsoleLogin, script: str, deadline: Dead
 class _Session:
     """One login at one console."""
 
-    def __init__(self, screen: Screen, login: ConsoleLogin) -> None:
-        self._screen, self._login = screen, login
+    def __init__(self, screen: Screen, login: ConsoleLogin, reach: Callable[[], Line]) -> None:
+        self._screen, self._login, self._reach = screen, login, reach
         self._mark = f"v{secrets.token_hex(4)}"
         self._inside = self._ours = False
 
@@ -192,7 +203,7 @@ class _Session:
     def probe(self, script: str) -> Said:
         """From a shell to the script's output."""
         screen, mark = self._screen, self._mark
-        lives = int(screen.deadline.remaining()) + LINGER_SECONDS
+        lives = int(min(screen.deadline.remaining(), SESSION_SECONDS)) + LINGER_SECONDS
         screen.type(_loader(mark, lives) + _ENTER)
         if not self._told("go", LOGIN_SECONDS):
             raise SourceFailed(
@@ -251,7 +262,9 @@ class _Session:
         """The script's output, asked for again when a line of it was damaged on the way."""
         for _ in range(ANSWER_TRIES):
             end = re.compile(rf"<{self._mark}:end:(\d+):(\d+)>")
-            found = self._screen.wait(lambda text, end=end: end.search(_joined(text)) or self._is_out(text), 60)
+            found = self._screen.wait(
+                lambda text, end=end: end.search(_joined(text)) or self._is_out(text), SESSION_SECONDS
+            )
             if not isinstance(found, re.Match):
                 raise SourceFailed(
                     State.TIMED_OUT, "logged in, but the probe did not finish in time", value=self._seen()
@@ -271,19 +284,37 @@ class _Session:
     # -- out -----------------------------------------------------------------------------------------------------------
 
     def log_out(self) -> None:
-        """Leave the console at its login prompt, whatever happened."""
+        """Leave the console at its login prompt, whatever happened, and hang up."""
+        try:
+            self._leave()
+        except LineLost:
+            self._leave_through_another_line()
+        except SourceFailed:
+            return  # somebody else has the console now; what we left there ends by itself
+        finally:
+            self._screen.line.close()
+
+    def _leave_through_another_line(self) -> None:
+        try:
+            self._screen.line.close()
+            self._screen.line = self._reach()
+            self._ours = False
+            self._leave()
+        except SourceFailed:
+            return  # what runs in the guest ends by itself
+
+    def _leave(self) -> None:
         if not self._inside or self._is_out(self._screen.text):
             return
         self._screen.deadline = Deadline.after(4)
-        try:
-            if self._ours:
-                self._screen.type("." + _ENTER)
-                if self._screen.wait(lambda text: _last(text) is Prompt.LOGIN, 4):
-                    return
-            self._screen.type(_INTERRUPT + _END)
-            self._screen.wait(lambda text: _last(text) is Prompt.LOGIN, 2)
-        except SourceFailed:
-            return  # the line is gone; what runs in the guest ends by itself
+        if self._ours:
+            self._screen.type("." + _ENTER)
+            if self._screen.wait(lambda text: _last(text) is Prompt.LOGIN, 4):
+                return
+        for key, seconds in ((_INTERRUPT, 1), (_END, 3)):  # apart: an interrupt throws away what was typed behind it
+            self._screen.type(key)
+            if self._screen.wait(lambda text: _last(text) is Prompt.LOGIN, seconds):
+                return
 
 
 def _known(text: str) -> Prompt | None:

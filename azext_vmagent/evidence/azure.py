@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from azext_vmagent.channels import managed_run_command, run_command, serial_console, ssh
+from azext_vmagent.channels.console_line import Line
 from azext_vmagent.channels.open_requests import OpenRequests
 from azext_vmagent.evidence import host_metrics, network, port, resource_health, serial_log
 from azext_vmagent.evidence.arm import ArmClient, arm_client
 from azext_vmagent.evidence.asking import Said
 from azext_vmagent.evidence.compute import Compute
-from azext_vmagent.evidence.console import arm_token, opened
+from azext_vmagent.evidence.console import arm_token, open_line
 from azext_vmagent.evidence.deadline import Deadline
 from azext_vmagent.facts.port import PortFacts
 from azext_vmagent.model import Target
@@ -78,7 +80,7 @@ class LiveAzure:
 
     def look_at_console(self, target: Target, log: bytes, deadline: Deadline) -> Said:
         """What Enter at the serial console's login prompt brings."""
-        with opened(self._arm, self._token, target, deadline) as line:
+        with closing(open_line(self._arm, self._token, target, deadline)) as line:
             return serial_console.look(line, log, deadline)
 
     def serial_console(
@@ -91,8 +93,11 @@ class LiveAzure:
         insist: bool,
     ) -> Said:
         """A script's stdout, through a login at the serial console."""
-        with opened(self._arm, self._token, target, deadline) as line:
-            return serial_console.run(line, log, login, script, deadline, insist)
+
+        def reach() -> Line:
+            return open_line(self._arm, self._token, target, deadline)
+
+        return serial_console.run(reach, log, login, script, deadline, insist)
 
     def in_cloud_shell(self) -> bool:
         """Whether this runs in Azure Cloud Shell (it sets ACC_CLOUD; azure-cli-core looks at the same)."""

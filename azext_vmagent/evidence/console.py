@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from azext_vmagent.channels.console_line import Line, attach
@@ -32,17 +31,13 @@ _CONDITIONS = (
 )
 
 
-@contextmanager
-def opened(arm: ArmClient, token: Callable[[], str], target: Target, deadline: Deadline) -> Iterator[Line]:
-    """A line to the guest's console, hung up afterwards. Raises SourceFailed in words of its own.
+def open_line(arm: ArmClient, token: Callable[[], str], target: Target, deadline: Deadline) -> Line:
+    """A line to the guest's console; the caller hangs up. Raises SourceFailed in words of its own.
 
-    Whoever is connected to the console in that moment is disconnected by Azure (but not logged out).
+    Whoever is connected to the console in that moment is disconnected by Azure, but not logged out (Microsoft Learn,
+    serial console, «Concurrent usage»).
     """
-    line = attach(_address(arm, target, deadline), token(), deadline)
-    try:
-        yield line
-    finally:
-        line.close()
+    return attach(_address(arm, target, deadline), token(), deadline)
 
 
 def _address(arm: ArmClient, target: Target, deadline: Deadline) -> str:
@@ -63,7 +58,8 @@ def _refused(failed: SourceFailed) -> SourceFailed:
         if any(word in said for word in words):
             return SourceFailed(State.FAILED, meaning, status=failed.status)
     if failed.state is State.DENIED and failed.status == 403:
-        return SourceFailed(State.DENIED, failed.detail, failed.missing_action or ACTION, failed.status)
+        action = failed.missing_action or ACTION
+        return SourceFailed(State.DENIED, "no right to connect to the serial console (403)", action, failed.status)
     return failed
 
 

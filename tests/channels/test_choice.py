@@ -181,7 +181,7 @@ def test_it_is_not_sent_where_it_would_hang_too(vm, words):
 def test_never_means_never_and_managed_means_no_action():
     assert managed(REPORTS_NOW, Wish("never")) == "-"
     wanted = Wish("managed", ssh_user="ops")
-    assert choice.order(wanted) == (SSH, MANAGED_RUN_COMMAND)
+    assert RUN_COMMAND not in choice.order(wanted)
     assert choice.refusal(MANAGED_RUN_COMMAND, facts(vm=REPORTS_NOW), wanted, PUBLIC, {}) is None
     assert "silent agent" in choice.refusal(MANAGED_RUN_COMMAND, facts(vm=NOT_READY), wanted, PUBLIC, {})
 

@@ -7,13 +7,14 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
 from azext_vmagent.channels import console_line, serial_console
 from azext_vmagent.channels.serial_console import ConsoleLogin, look, run
 from azext_vmagent.evidence.asking import SourceFailed
-from azext_vmagent.evidence.console import opened
+from azext_vmagent.evidence.console import open_line
 from azext_vmagent.evidence.deadline import Deadline
 from azext_vmagent.facts.console import Look
 from azext_vmagent.model import State, Target
@@ -62,11 +63,7 @@ def _short_waits(monkeypatch):
 
 
 def probed(getty: Getty, login: ConsoleLogin = ROOT, text: str = SCRIPT, seconds: float = 30, **more):
-    line = SocketLine(getty.line())
-    try:
-        return run(line, getty.log(), login, text, Deadline.after(seconds), **more)
-    finally:
-        line.close()
+    return run(lambda: SocketLine(getty.line()), getty.log(), login, text, Deadline.after(seconds), **more)
 
 
 def refused(getty: Getty, login: ConsoleLogin = ROOT, **more) -> SourceFailed:
@@ -190,7 +187,7 @@ def test_somebodys_open_shell_is_not_taken_over():
             time.sleep(0.5)
         line = SocketLine(getty.line())
         with pytest.raises(SourceFailed, match="somebody's shell"):
-            run(line, getty.log(), ROOT, SCRIPT, Deadline.after(10))
+            run(lambda: line, getty.log(), ROOT, SCRIPT, Deadline.after(10))
         assert line.typed == ""
 
 
@@ -224,7 +221,7 @@ def test_a_session_that_lost_its_client_ends_by_itself(monkeypatch):
 
         line.send = lost_at_the_first_slice
         with pytest.raises(SourceFailed, match="lost"):
-            run(line, getty.log(), ROOT, SCRIPT, Deadline.after(4))
+            run(lambda: line, getty.log(), ROOT, SCRIPT, Deadline.after(4))
         assert getty.running()
         until_back(getty)
 
@@ -275,7 +272,7 @@ def test_the_look_presses_no_key_at_anything_but_a_login_prompt(log):
 def test_nobody_logs_in_at_anything_but_a_login_prompt(log):
     console = Quiet()
     with pytest.raises(SourceFailed, match="no key pressed"):
-        run(console, log, ROOT, SCRIPT, Deadline.after(5))
+        run(lambda: console, log, ROOT, SCRIPT, Deadline.after(5))
     assert console.typed == ""
 
 
@@ -338,15 +335,18 @@ def test_a_probe_over_the_websocket_in_both_ways_of_logging_in(standin, monkeypa
     standin.cloud.settings.change("console_cue", cue)
     with Getty() as getty:
         standin.guest.open_console = getty.line
-        with opened(arm(standin), lambda: token(standin), TARGET, Deadline.after(20)) as line:
-            assert run(line, getty.log(), ROOT, SCRIPT, Deadline.after(20))[1] == ANSWER
+        assert run(reaching(standin), getty.log(), ROOT, SCRIPT, Deadline.after(20))[1] == ANSWER
         until_back(getty)
+
+
+def reaching(standin: StandIn):
+    return lambda: open_line(arm(standin), lambda: token(standin), TARGET, Deadline.after(20))
 
 
 def attach(standin: StandIn, address: object = None, key: str | None = None, seconds: float = 5) -> SourceFailed:
     with pytest.raises(SourceFailed) as caught:
         source = arm(standin) if address is None else Arm(address)
-        with opened(source, lambda: key or token(standin), TARGET, Deadline.after(seconds)) as line:
+        with closing(open_line(source, lambda: key or token(standin), TARGET, Deadline.after(seconds))) as line:
             while True:
                 line.receive(1)
     return caught.value
@@ -354,7 +354,7 @@ def attach(standin: StandIn, address: object = None, key: str | None = None, sec
 
 def test_a_console_that_somebody_else_has(standin):
     standin.cloud.settings.change("console_second", "refused")
-    with opened(arm(standin), lambda: token(standin), TARGET, Deadline.after(5)) as first:
+    with closing(reaching(standin)()) as first:
         wait_for_session(standin)
         found = attach(standin)
         assert (found.state, "Another user is connected" in found.detail) == (State.FAILED, True)
@@ -362,7 +362,7 @@ def test_a_console_that_somebody_else_has(standin):
 
 
 def test_a_console_that_somebody_else_takes(standin):
-    with opened(arm(standin), lambda: token(standin), TARGET, Deadline.after(9)) as line:
+    with closing(reaching(standin)()) as line:
         wait_for_session(standin)
         threading.Thread(target=attach_shortly, args=(standin,), daemon=True).start()
         with pytest.raises(SourceFailed, match="taken over"):
@@ -371,7 +371,7 @@ def test_a_console_that_somebody_else_takes(standin):
 
 
 def attach_shortly(standin: StandIn) -> None:
-    with opened(arm(standin), lambda: token(standin), TARGET, Deadline.after(5)) as line:
+    with closing(reaching(standin)()) as line:
         line.receive(3)
 
 
@@ -383,12 +383,23 @@ def wait_for_session(standin: StandIn) -> None:
 
 
 def test_a_connection_lost_half_way_is_said(standin):
-    standin.cloud.injections.add("cut:250@/client")
+    standin.cloud.injections.add("cut:250*1@/client")
     with Getty() as getty:
         standin.guest.open_console = getty.line
-        with opened(arm(standin), lambda: token(standin), TARGET, Deadline.after(20)) as line:
-            with pytest.raises(SourceFailed, match="connection was lost"):
-                run(line, getty.log(), ROOT, SCRIPT, Deadline.after(20))
+        with pytest.raises(SourceFailed, match="connection was lost"):
+            run(reaching(standin), getty.log(), ROOT, SCRIPT, Deadline.after(20))
+        until_back(getty)
+
+
+@pytest.mark.parametrize("after", [90, 200, 450])
+def test_a_session_whose_connection_broke_is_logged_out_through_another(standin, after):
+    """At the password, in the user's shell, and while the script runs."""
+    standin.cloud.injections.add(f"cut:{after}*1@/client")
+    with Getty() as getty:
+        standin.guest.open_console = getty.line
+        with pytest.raises(SourceFailed, match="connection was lost"):
+            run(reaching(standin), getty.log(), ROOT, SCRIPT + "sleep 1\n" * 3, Deadline.after(20))
+        until_back(getty)
 
 
 @pytest.mark.parametrize(
@@ -420,7 +431,7 @@ NO_RIGHT = http_error(
     "'Microsoft.SerialConsole/serialPorts/connect/action' over scope",
 )  # fmt: skip
 REFUSALS = {
-    "no right": (NO_RIGHT, State.DENIED, "AuthorizationFailed"),
+    "no right": (NO_RIGHT, State.DENIED, "no right to connect"),
     "switched off": (
         http_error(403, "SerialConsoleDisabled", "Azure Serial Console is not enabled for this subscription."),
         State.FAILED, "az serial-console enable",

@@ -8,14 +8,16 @@ from datetime import timedelta
 import pytest
 
 from azext_vmagent.channels.choice import Wish
+from azext_vmagent.facts.console import ConsoleLook, Look
+from azext_vmagent.facts.guest import Connect, Interface, Route
 from azext_vmagent.facts.host_metrics import CpuState, NetworkTrend
 from azext_vmagent.facts.instance_view import AgentStatus
 from azext_vmagent.facts.port import PortOutcome
-from azext_vmagent.facts.reading import HOST_METRICS, INSTANCE_VIEW, RUN_COMMAND, SERIAL_LOG, SSH
+from azext_vmagent.facts.reading import HOST_METRICS, INSTANCE_VIEW, RUN_COMMAND, SERIAL_CONSOLE, SERIAL_LOG, SSH
 from azext_vmagent.facts.resource_health import HealthFacts
 from azext_vmagent.facts.serial_log import Outlook, SerialState
 from azext_vmagent.model import Confidence, Scenario, State, Verdict
-from azext_vmagent.verdict.decide import decide, one_more_minute_would_tell
+from azext_vmagent.verdict.decide import decide, one_key_would_tell, one_more_minute_would_tell
 from tests.verdict.build import (
     ASKED,
     BOOTING,
@@ -30,6 +32,7 @@ from tests.verdict.build import (
     UNKNOWN_WAY,
     WISH,
     facts,
+    guest,
     metrics,
     port,
     serial,
@@ -402,3 +405,70 @@ def test_metrics_that_end_before_the_question_are_worth_a_wait():
 )
 def test_no_wait_where_a_minute_would_not_tell(known):
     assert not one_more(**known)
+
+
+# -- what Enter at the serial console showed ---------------------------------------------------------------------------
+
+FRESH = ConsoleLook(Look.FRESH_PROMPT, "web-03 login:", ASKED, 0.4, pressed=True)
+HUNG = ConsoleLook(Look.SILENT, "", ASKED, 12.0, pressed=True)
+
+
+def outside(console: ConsoleLook, network: NetworkTrend | None, cpu: CpuState, way: bool = True):
+    return decide(
+        facts(
+            serial=PROMPT,
+            port=port(PortOutcome.TIMED_OUT),
+            network=OPEN if way else UNKNOWN_WAY,
+            metrics=metrics(network, cpu) if network else None,
+            console=console,
+        ),
+        WISH,
+    )
+
+
+LOW = NetworkTrend.ALWAYS_LOW
+ZERO, ALIVE, UNKNOWN_CPU = CpuState.FLAT_ZERO, CpuState.ALIVE, CpuState.UNKNOWN
+CONSOLE_CASES = {
+    "prompt, dead port": (FRESH, None, UNKNOWN_CPU, Scenario.NETWORK_DOWN, Confidence.LIKELY),
+    "prompt, dead port, traffic gone": (FRESH, FELL, UNKNOWN_CPU, Scenario.NETWORK_DOWN, Confidence.CERTAIN),
+    "prompt outweighs an idle processor": (FRESH, FELL, ZERO, Scenario.NETWORK_DOWN, Confidence.CERTAIN),
+    "prompt, old traffic": (FRESH, FLOWING, ALIVE, Scenario.NETWORK_DOWN, Confidence.LIKELY),
+    "silence, dead port": (HUNG, None, UNKNOWN_CPU, Scenario.OS_NOT_RUNNING, Confidence.LIKELY),
+    "silence, traffic gone": (HUNG, FELL, UNKNOWN_CPU, Scenario.OS_NOT_RUNNING, Confidence.LIKELY),
+    "silence, the processor stands still": (HUNG, FELL, ZERO, Scenario.OS_NOT_RUNNING, Confidence.CERTAIN),
+    "silence, yet the processor works": (HUNG, FELL, ALIVE, Scenario.NETWORK_DOWN, Confidence.CERTAIN),
+}
+
+
+@pytest.mark.parametrize(
+    ("console", "network", "cpu", "scenario", "confidence"), CONSOLE_CASES.values(), ids=CONSOLE_CASES
+)
+def test_what_the_console_settles(console, network, cpu, scenario, confidence):
+    found = outside(console, network, cpu)
+    assert (found.scenario, found.confidence) == (scenario, confidence)
+
+
+def test_a_fresh_prompt_alone_only_rules_out_scenario_4():
+    found = outside(FRESH, LOW, ALIVE, way=False)
+    assert found.scenario is Scenario.UNCERTAIN
+    assert Scenario.OS_NOT_RUNNING not in found.candidates
+    assert "kernel and getty answer on the console now" in [reason.what for reason in found.ruled_out]
+    assert not any("serial-console connect" in (step.command or "") for step in found.next_steps)
+
+
+def test_a_key_is_worth_pressing_only_while_4_is_one_of_several():
+    unknown = facts(serial=PROMPT, port=port(PortOutcome.TIMED_OUT), network=OPEN)
+    assert one_key_would_tell(unknown, decide(unknown, WISH))
+    greets = facts(serial=PROMPT, port=port(PortOutcome.GREETING), network=OPEN)
+    assert not one_key_would_tell(greets, decide(greets, WISH))
+
+
+def test_a_shell_on_the_console_says_nothing_about_the_network():
+    """The probe's answer came, but not through the network: the interface that is down must not be ruled out."""
+    down = Interface("eth0", False, "DOWN")
+    for interfaces, confidence in (((down,), Confidence.CERTAIN), ((), Confidence.LIKELY)):
+        inside = guest(
+            port80=Connect.UNREACHABLE, port32526=Connect.UNREACHABLE, interfaces=interfaces, route=Route("")
+        )
+        found = verdict(serial=PROMPT, guest=inside, guest_channel=SERIAL_CONSOLE)
+        assert (found.scenario, found.confidence) == (Scenario.NETWORK_DOWN, confidence)
