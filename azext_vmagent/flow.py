@@ -141,7 +141,7 @@ def diagnose(
     evidence = _inside(azure, evidence, wish, deadline, watch)
     facts = read(evidence)
     verdict = decide(facts, wish)
-    if choice.look_at_console(facts, wish, one_key_would_tell(facts, verdict)):
+    if choice.look_at_console(facts, wish, one_key_would_tell(verdict)):
         evidence = _look_at_console(azure, evidence, deadline, watch)
         facts = read(evidence)
         verdict = decide(facts, wish)

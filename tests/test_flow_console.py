@@ -13,7 +13,7 @@ from azext_vmagent.facts.port import PortOutcome
 from azext_vmagent.facts.reading import SERIAL_CONSOLE
 from azext_vmagent.flow import Diagnosis, diagnose
 from azext_vmagent.model import Confidence, Scenario, State
-from tests.azure_double import STOPPED, AzureDouble, answers, raises
+from tests.azure_double import STOPPED, AzureDouble, answers, raises, vm
 from tests.test_flow import AUTO, NOT_READY, TARGET, FastClock, ended, run
 
 AT = datetime(2026, 11, 24, 9, 0, 40, tzinfo=timezone.utc)
@@ -118,3 +118,12 @@ def test_an_answer_that_is_not_the_probes_is_garbled():
 def test_the_password_is_in_no_representation_of_a_diagnosis():
     double = AzureDouble(NOT_READY, port=PortOutcome.TIMED_OUT)
     assert "secret" not in repr(run(double, AT_THE_CONSOLE))
+
+
+def test_a_windows_console_is_never_typed_at():
+    windows = vm("Not Ready", storageProfile={"osDisk": {"osType": "Windows"}})
+    for wish in (Wish(serial_console="always"), AT_THE_CONSOLE):
+        double = AzureDouble(answers(windows), port=PortOutcome.TIMED_OUT, at_console=FRESH)
+        found = run(double, wish)
+        assert not any("console" in one for one in double.asked)
+        assert "Windows" in ended(found, SERIAL_CONSOLE).detail

@@ -210,6 +210,8 @@ def why_no_console(facts: Facts, wish: Wish) -> str | None:
     """The reason why nothing is typed at the serial console, or None. A key is pressed at a login prompt only."""
     if wish.serial_console == NEVER:
         return "not wanted (--serial-console never)"
+    if facts.vm is not None and facts.vm.windows:
+        return "a Windows console (SAC) is not typed at"
     if facts.vm is not None and facts.vm.boot_diagnostics is False:
         return "boot diagnostics are off, without which there is no serial console"
     serial = facts.serial

@@ -7,6 +7,7 @@ that is the terminal. `websocket-client` comes with az; it takes proxies from th
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from typing import Any, Protocol
@@ -72,10 +73,8 @@ class WebsocketLine:
 
     def close(self) -> None:
         """See ``Line``."""
-        try:
+        with contextlib.suppress(Exception):  # hanging up must not turn a result into a failure
             self._socket.close(timeout=1)
-        except Exception:  # pylint: disable=broad-except  # hanging up must not turn a result into a failure
-            return
 
 
 def attach(address: str, token: str, deadline: Deadline) -> Line:

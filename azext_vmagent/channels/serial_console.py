@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import gzip
 import re
 import secrets
@@ -73,6 +74,8 @@ def look(line: Line, log: bytes, deadline: Deadline) -> Said:
 
 
 def _pressed(screen: Screen) -> Said:
+    if screen.deadline.remaining() < ENTER_SECONDS:
+        raise SourceFailed(State.TIMED_OUT, "too little time left to wait for an answer to Enter: --timeout gives more")
     began = time.monotonic()
     screen.type(_ENTER)
     screen.wait(lambda text: resting(text.encode()).prompt in (Prompt.LOGIN, Prompt.PASSWORD), ENTER_SECONDS, 0.2)
@@ -130,7 +133,8 @@ class _Session:
     def __init__(self, screen: Screen, login: ConsoleLogin, reach: Callable[[], Line]) -> None:
         self._screen, self._login, self._reach = screen, login, reach
         self._mark = f"v{secrets.token_hex(4)}"
-        self._inside = self._ours = False
+        #: whether we are logged in, and whether our own shell is there and reads lines
+        self._inside = self._reads = False
 
     def _quoted(self, text: str) -> str:
         """The guest's last line, without the password, should the guest have echoed it."""
@@ -211,7 +215,7 @@ class _Session:
                 f"logged in, but the shell does not run a script: {self._quoted(screen.text)}",
                 value=self._seen(),
             )
-        self._ours = True
+        self._reads = True
         self._send_in_slices(_runner())
         how = "root"
         word = self._told("ask|gz|raw|nosudo", 15)
@@ -224,7 +228,10 @@ class _Session:
         if word not in ("gz", "raw"):
             why = "may not become root with sudo" if word == "nosudo" else f"got no answer from sudo ({word})"
             raise SourceFailed(State.DENIED, f"logged in as {self._login.user}, who {why}", value=self._seen())
-        self._send_in_slices(_packed(script)) if word == "gz" else self._send_lines(script)
+        if word == "gz":
+            self._send_in_slices(_packed(script))
+        else:
+            self._send_lines(script)
         if self._told("run|damaged", 15) != "run":
             raise SourceFailed(State.GARBLED, "the script did not reach the guest whole", value=self._seen())
         return f"{how}, at the console as {self._login.user}", self._answer(word)
@@ -265,6 +272,7 @@ class _Session:
             found = self._screen.wait(
                 lambda text, end=end: end.search(_joined(text)) or self._is_out(text), SESSION_SECONDS
             )
+            self._reads = isinstance(found, re.Match)
             if not isinstance(found, re.Match):
                 raise SourceFailed(
                     State.TIMED_OUT, "logged in, but the probe did not finish in time", value=self._seen()
@@ -295,19 +303,17 @@ class _Session:
             self._screen.line.close()
 
     def _leave_through_another_line(self) -> None:
-        try:
+        with contextlib.suppress(SourceFailed):  # should it fail too: what runs in the guest ends by itself
             self._screen.line.close()
             self._screen.line = self._reach()
-            self._ours = False
+            self._reads = False
             self._leave()
-        except SourceFailed:
-            return  # what runs in the guest ends by itself
 
     def _leave(self) -> None:
         if not self._inside or self._is_out(self._screen.text):
             return
         self._screen.deadline = Deadline.after(4)
-        if self._ours:
+        if self._reads:
             self._screen.type("." + _ENTER)
             if self._screen.wait(lambda text: _last(text) is Prompt.LOGIN, 4):
                 return

@@ -410,10 +410,13 @@ def _console_lives(facts: Facts) -> bool:
 
 
 def _console_hangs(facts: Facts) -> bool:
-    return facts.console is not None and facts.console.hangs
+    """The login prompt did not react, and the host does not see the processor work in a minute after that question."""
+    metrics = facts.metrics
+    works = metrics is not None and metrics.cpu is CpuState.ALIVE and metrics.covers(facts.asked_at)
+    return facts.console is not None and facts.console.hangs and not works
 
 
-def one_key_would_tell(facts: Facts, verdict: Verdict) -> bool:
+def one_key_would_tell(verdict: Verdict) -> bool:
     """Whether Enter at the console's login prompt would tell a hanging OS from what else is still possible."""
     return (
         verdict.scenario is Scenario.UNCERTAIN

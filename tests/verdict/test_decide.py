@@ -458,9 +458,9 @@ def test_a_fresh_prompt_alone_only_rules_out_scenario_4():
 
 def test_a_key_is_worth_pressing_only_while_4_is_one_of_several():
     unknown = facts(serial=PROMPT, port=port(PortOutcome.TIMED_OUT), network=OPEN)
-    assert one_key_would_tell(unknown, decide(unknown, WISH))
+    assert one_key_would_tell(decide(unknown, WISH))
     greets = facts(serial=PROMPT, port=port(PortOutcome.GREETING), network=OPEN)
-    assert not one_key_would_tell(greets, decide(greets, WISH))
+    assert not one_key_would_tell(decide(greets, WISH))
 
 
 def test_a_shell_on_the_console_says_nothing_about_the_network():

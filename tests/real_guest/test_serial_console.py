@@ -1,0 +1,149 @@
+"""The serial console of a real guest: in and out again with neither network nor agent, and nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.laboratory import Laboratory, arm_calls, scenario
+
+pytestmark = pytest.mark.real_guest
+
+#: what must be as it was: processes, sessions, files, histories; logind ends a user's own service 10 s after the logout
+TRACES = r"""
+ps -eo user,args --no-headers | grep -vE 'ps -eo|kworker|lab-door|grep|sort|\[|systemd --user|\(sd-pam\)' | sort
+who; loginctl list-sessions --no-legend
+find /home /root /tmp /var/tmp /dev/shm /run/sudo /var/lib/sudo -type f -printf '%p %s %T@\n' 2>/dev/null | sort
+"""
+
+
+def typed(lab: Laboratory) -> list[str]:
+    """What went to the guest through the websocket, one text a session."""
+    end = time.monotonic() + 5
+    while True:
+        requests = lab.requests()
+        found = [r["typed"] for r in requests if "typed" in r]
+        connects = [r for r in requests if r["path"].split("?")[0].endswith("/connect") and r["status"] == 200]
+        if len(found) >= len(connects) or time.monotonic() > end:
+            return found
+        time.sleep(0.2)
+
+
+def diagnose(lab: Laboratory, *arguments: str, password: str | None = None) -> dict[str, Any]:
+    lab.lab("journal", "--clear")
+    lab.environment.pop("AZURE_VMAGENT_CONSOLE_PASSWORD", None)
+    if password is not None:
+        lab.environment["AZURE_VMAGENT_CONSOLE_PASSWORD"] = password
+    return lab.diagnose("vm1", *arguments)
+
+
+def console_step(document: dict[str, Any]) -> dict[str, Any]:
+    step: dict[str, Any] = [one for one in document["channels"] if one["name"] == "serial console"][-1]
+    return step
+
+
+def culprits(document: dict[str, Any]) -> str:
+    return json.dumps(document["verdict"]["cause"]) + document["verdict"]["summary"]
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory) -> Iterator[Laboratory]:
+    if os.geteuid() != 0:
+        pytest.skip("the real guest needs root")
+    laboratory = Laboratory(tmp_path_factory.mktemp("lab"))
+    laboratory.lab("up", "--guest", "real")
+    try:
+        yield laboratory
+    finally:
+        laboratory.lab("down")
+
+
+@pytest.fixture(scope="module")
+def nic_down(lab: Laboratory) -> Iterator[Laboratory]:
+    lab.lab("fault", "nic-down")
+    yield lab
+    lab.lab("heal")
+
+
+def test_a_key_at_the_login_prompt_tells_3_at_once(nic_down):
+    found = diagnose(nic_down)
+    assert scenario(found) == "network-down"
+    assert typed(nic_down) == ["\r"]
+    assert any("fresh login prompt appeared after Enter at" in one["what"] for one in found["verdict"]["because"])
+    assert len(arm_calls(nic_down.requests())) <= 6
+    assert found["timings"]["total"] < 60
+
+
+def test_a_login_names_the_interface_and_leaves_nothing(nic_down):
+    before = nic_down.lab("sh", TRACES)
+    found = diagnose(nic_down, "--console-user", "azureuser", "--serial-console", "always", password="lab")
+    assert scenario(found) == "network-down"
+    if "eth0" in culprits(found):  # a busy machine's guest is too slow to list its interfaces, which the verdict says
+        assert found["verdict"]["confidence"] == "certain"
+        assert found["verdict"]["cause"]["code"] == "I01"
+    assert console_step(found)["detail"] == "root through sudo, at the console as azureuser"
+    assert nic_down.lab("sh", TRACES) == before
+
+
+def test_a_wrong_password_is_said_and_proves_that_the_guest_lives(nic_down):
+    found = diagnose(nic_down, "--console-user", "azureuser", password="mistaken")
+    assert (console_step(found)["status"], "wrong password" in console_step(found)["detail"]) == ("denied", True)
+    assert scenario(found) == "network-down"
+    assert "mistaken" not in json.dumps(found)
+
+
+@pytest.mark.parametrize(
+    ("injected", "words"),
+    [("denied@serialPorts", "serialPorts/connect/action"), ("cut:400*1@/client", "connection was lost")],
+)
+def test_a_console_that_fails_is_a_result_and_leaves_no_session(nic_down, injected, words):
+    before = nic_down.lab("sh", TRACES)
+    nic_down.lab("inject", injected)
+    try:
+        found = diagnose(nic_down, "--console-user", "azureuser", "--timeout", "90", password="lab")
+    finally:
+        nic_down.lab("inject", "--clear")
+    assert words in json.dumps(found["channels"]) + json.dumps(found["verdict"]["notChecked"])
+    assert found["timings"]["total"] < 90
+    end = time.monotonic() + 20
+    while nic_down.lab("sh", TRACES) != before:
+        assert time.monotonic() < end, nic_down.lab("sh", TRACES)
+        time.sleep(1)
+
+
+def test_through_the_console_the_rule_is_named(lab):
+    lab.lab("heal")
+    lab.lab("fault", "wire-server-firewalld")
+    try:
+        found = diagnose(lab, "--console-user", "azureuser", "--serial-console", "always", password="lab")
+    finally:
+        lab.lab("heal")
+    assert scenario(found) == "wire-server-blocked"
+    assert "ipv4 filter OUTPUT 0 -d 168.63.129.16/32 -j DROP" in culprits(found)
+
+
+def test_a_guest_that_stands_still_does_not_react(lab):
+    lab.lab("fault", "guest-paused")
+    try:
+        found = diagnose(lab)
+    finally:
+        lab.lab("heal")
+    assert scenario(found) == "os-not-running"
+    assert typed(lab) in ([], ["\r"])
+
+
+def test_no_key_is_pressed_in_emergency_mode(lab):
+    lab.lab("fault", "fstab-emergency")
+    end = time.monotonic() + 120
+    while "mergency" not in json.dumps(diagnose(lab, "--run-command", "never")["verdict"]):
+        assert time.monotonic() < end
+        time.sleep(3)
+    for more in ((), ("--console-user", "azureuser")):
+        found = diagnose(lab, "--serial-console", "always", *more, password="lab")
+        assert scenario(found) == "os-not-running"
+        assert typed(lab) == []
