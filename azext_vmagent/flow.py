@@ -22,6 +22,7 @@ from azext_vmagent.channels.ssh import SshLogin
 from azext_vmagent.evidence.asking import NotAsked, Said, SourceFailed, ask_all, one_line
 from azext_vmagent.evidence.deadline import Deadline
 from azext_vmagent.facts.guest import is_probe_answer
+from azext_vmagent.facts.guest_windows import is_windows_answer
 from azext_vmagent.facts.instance_view import parse_vm
 from azext_vmagent.facts.port import NetworkFacts, PortFacts, parse_nic
 from azext_vmagent.facts.reading import (
@@ -273,7 +274,7 @@ def _channel(
         log = seen.value if seen is not None and seen.state is State.OK else b""
         return lambda: _probe_answer(azure.serial_console(facts.target, log, user, probe_script(), earlier, insist))
     if channel == PASTE:
-        return lambda: _probe_answer(("pasted by hand", wish.pasted or ""))
+        return lambda: _of_this_guest(facts, _probe_answer(("pasted by hand", wish.pasted or "")))
     if channel == RUN_COMMAND:
         return lambda: _probe_answer(azure.run_command(facts.target, _script(facts), earlier))
     if channel == MANAGED_RUN_COMMAND:
@@ -304,6 +305,15 @@ def _probe_answer(said: Said) -> Said:
     _, text = said
     if not is_probe_answer(text):
         raise SourceFailed(State.GARBLED, f"what came back is not the probe's answer: {one_line(text, 80)}")
+    return said
+
+
+def _of_this_guest(facts: Facts, said: Said) -> Said:
+    """A file may be of another VM; where it is of another system, that shows."""
+    pasted = "Windows" if is_windows_answer(said[1]) else "Linux"
+    if facts.vm is not None and facts.vm.os_type and facts.vm.windows is not (pasted == "Windows"):
+        why = f"the pasted answer is of a {pasted} guest, and this VM's disk holds {facts.vm.os_type}"
+        raise SourceFailed(State.GARBLED, why)
     return said
 
 

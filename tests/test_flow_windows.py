@@ -81,6 +81,13 @@ def test_a_pasted_answer_settles_it():
     assert (state(found, PASTE), double.sent) == (State.OK, [])
 
 
+def test_a_pasted_answer_of_another_system_is_not_used():
+    found, _ = run(HEALTHY, "Not Ready", Wish(pasted="vmagent-probe 1\nuid 0\nend 4 0\n"))
+    told = next(one for one in found.answers if one.source == PASTE)
+    assert (told.state, found.facts.guest) == (State.GARBLED, None)
+    assert told.detail == "the pasted answer is of a Linux guest, and this VM's disk holds Windows"
+
+
 def test_ssh_on_windows_takes_the_same_script_and_looks_at_its_own_port():
     wish = Wish(run_command=NEVER, ssh_user="ops")
     found, double = run(with_service("RdAgent", state="Stopped"), "Not Ready", wish)

@@ -190,3 +190,4 @@ def test_one_answer_is_not_the_word_of_several_guests():
 
 def test_the_script_to_paste_needs_nothing_and_one_that_is_not_there_is_refused():
     assert targets.probe_to_paste("sh").startswith("# Paste all of this")
+    assert targets.probe_to_paste("powershell").startswith("# Paste all of this at once into a PowerShell")

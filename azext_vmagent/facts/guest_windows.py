@@ -465,7 +465,7 @@ def _rules(
     missing += ["rules"] if "rules" not in said and not missing else []
     rows = said.get("rules") if isinstance(said.get("rules"), list) else []
     stored = [
-        StoredRule(_text(row[0], 10), _text(row[1], 160), _text(row[2]))
+        StoredRule(_text(row[0], 10), _text(row[1], 160), _text(row[2], 4000))
         for row in rows or []
         if isinstance(row, list) and len(row) == 3
     ]

@@ -187,12 +187,15 @@ def _judge(
     }
     answers["which profile is in force"] = _profile(rule, fields, scene)
     answers[f"remote address {','.join([*fields.get('ra4', ()), *fields.get('ra42', ())])}"] = _addresses(fields)
+    ports, unsure = _ports(fields)
+    if "cut" in fields:  # the probe says that more fields followed: what did not match so far may do so there
+        answers = {what: answer or None for what, answer in answers.items()}
+        ports = WIRE_PORTS
     if False in answers.values():
         return None
     doubts = [what for what, answer in answers.items() if answer is None]
     doubts += [f"{key}={','.join(fields[key])}" for key in fields if key not in _KNOWN]
     doubts += ["the firewall's service does not run"] if scene.enforced is False else []
-    ports, unsure = _ports(fields)
     return ports, "; ".join([*doubts, unsure] if unsure else doubts), bound
 
 

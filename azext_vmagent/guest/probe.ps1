@@ -285,7 +285,9 @@
                 if ($rule -match '\|Svc=([^|]*)\|' -and $Matches[1] -notmatch '^(\*|RdAgent|WindowsAzure\w+)$') {
                     $others += 1; continue
                 }
-                $kept = Get-Short ($rule -replace '\|(Desc|EmbedCtxt)=[^|]*', '') 360
+                # what a long rule ends in is not known: it says so, and is then judged undecided
+                $kept = Get-Short ($rule -replace '\|(Desc|EmbedCtxt)=[^|]*', '') 1500
+                if ($kept.Length -eq 1500) { $kept += '|Cut=TRUE|' }
                 if ($rules.Count -lt 40) { $null = $rules.Add(@($store[0], (Get-Short $name 128), $kept)) }
                 else { $others += 1; $facts['more'] = $true }
             }
@@ -366,7 +368,9 @@
                 $told['count'] = $count
                 $told['failed'] = $failed
                 $told['errors'] = $errors
-                $told['known'] = @($seen.Values)
+                $named = New-Object -TypeName System.Collections.ArrayList
+                foreach ($each in $seen.Values) { $null = $named.Add($each) }
+                $told['known'] = $named
             }
             $facts["log$name"] = $told
         }

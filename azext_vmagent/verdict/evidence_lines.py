@@ -26,6 +26,9 @@ from azext_vmagent.model import Cause, Reason, Scenario, Since
 
 #: as long as it takes to copy an answer from one window into another
 FRESH = timedelta(minutes=15)
+#: the Windows service that writes WaAppAgent.log
+LOG_WRITER = "WindowsAzureGuestAgent"
+
 _TELLS = {
     Connect.REFUSED: "is refused",
     Connect.TIMED_OUT: "times out",
@@ -239,6 +242,9 @@ def since(facts: Facts) -> Since | None:
     if guest is not None:
         if guest.service.running is False and guest.service.inactive_since:
             return Since(guest.service.inactive_since, f"{guest.service.unit} stopped (systemd)")
+        stopped = guest.windows is not None and guest.service.running is False
+        if stopped and guest.service.unit == LOG_WRITER and guest.log.newest:
+            return Since(guest.log.newest, "newest line of WaAppAgent.log")
         if guest.log.first_failure and guest.log.first_failure.time:
             return Since(
                 guest.log.first_failure.time, f"first failure in {'WaAppAgent' if guest.windows else 'waagent'}.log"

@@ -372,7 +372,7 @@ def _wire(guest: GuestFacts, channel: str) -> tuple[Reason, ...]:
             lines.append(Reason(f"tcp/{port} of 168.63.129.16 answers {who} (HTTP {test.status})", channel, test.tool))
         elif test.blocked:
             how = _TELLS.get(test.outcome, "fails")
-            what = f"tcp/{port} to 168.63.129.16 {how} from {who}"
+            what = f"tcp/{port} from {who} to 168.63.129.16 {how}"
             lines.append(Reason(what, channel, test.tool, excerpt=test.detail or None))
     return tuple(lines)
 

@@ -186,6 +186,16 @@ def test_rules_that_were_cut_or_late_leave_the_listing_incomplete():
     assert not parse_probe(answer(HEALTHY, late=("firewall",))).rules.complete
 
 
+def test_a_long_rule_is_read_to_its_end_and_a_cut_one_is_undecided():
+    many = "|".join(f"RA4=10.1.{number}.0/255.255.255.0" for number in range(40))
+    text = f"v2.30|Action=Block|Active=TRUE|Dir=Out|{many}|"
+    assert [b.ports for b in parsed(rules=[["local", "{1}", text + "RA4=168.63.129.16|"]]).rules.blocks] == [
+        (80, 32526)
+    ]
+    cut = parsed(rules=[["local", "{1}", text + "Cut=TRUE|"]]).rules
+    assert (cut.blocks, len(cut.undecided)) == ((), 1)
+
+
 def test_a_bomb_is_not_unpacked():
     body = base64.b64encode(gzip.compress(b'{"who":"' + b"x" * 50_000_000 + b'"}', mtime=0)).decode()
     assert parse_probe(f"vmagent-probe-windows 1 gzip\n{body}\nend {len(body)} 0 1\n").root is None

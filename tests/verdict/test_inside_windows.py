@@ -66,6 +66,13 @@ def test_w01_a_stopped_service_is_scenario_1_and_is_started(name):
     assert found.next_steps[0].undo == f"Stop-Service -Name {name}"
 
 
+def test_the_log_of_a_stopped_agent_dates_the_silence_and_that_of_a_running_one_does_not():
+    found = verdict(with_service("WindowsAzureGuestAgent", state="Stopped"))
+    assert found.since is not None
+    assert (found.since.source, found.since.time.hour) == ("newest line of WaAppAgent.log", 6)
+    assert verdict(with_service("RdAgent", state="Stopped")).since is None
+
+
 def test_an_older_agent_without_its_telemetry_service_is_not_stopped():
     assert "WindowsAzureTelemetryService" not in str(HEALTHY["services"])
     assert verdict(HEALTHY, HEARD).scenario is Scenario.HEALTHY
