@@ -136,7 +136,7 @@
         # apart from the services' states: WMI may be what is broken
         $found = @()
         foreach ($one in (Get-Wmi 'Win32_Service' "Name='RdAgent' OR Name='WindowsAzureGuestAgent'")) {
-            $found += @{ name = $one.Name; exit = $one.ExitCode; specific = $one.ServiceSpecificExitCode }
+            $found += @{ name = $one.Name; 'exit' = $one.ExitCode; specific = $one.ServiceSpecificExitCode }
         }
         $facts['exits'] = $found
         $off = @()
@@ -448,7 +448,7 @@
         foreach ($one in $store.Certificates) {
             if ($one.FriendlyName -eq 'TenantEncryptionCert' -or $one.Issuer -like '*Windows Azure CRP*') {
                 $found += @{
-                    name = Get-Short ($one.FriendlyName) 40; until = Get-Utc ($one.NotAfter); key = $one.HasPrivateKey
+                    name = Get-Short ($one.FriendlyName) 40; 'until' = Get-Utc ($one.NotAfter); key = $one.HasPrivateKey
                 }
             }
         }
@@ -514,6 +514,7 @@
             $failed[$name] = $why.Substring(0, [System.Math]::Min(100, $why.Length))
         }
     }
+    $null = $pool.BeginClose($null, $null)
 
     function Format-Json($value) {
         if ($null -eq $value) { return 'null' }

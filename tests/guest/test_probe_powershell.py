@@ -85,6 +85,39 @@ def test_no_syntax_newer_than_windows_powershell_4(newer):
     assert not re.search(newer, plain)
 
 
+KEYWORDS = (  # about_Language_Keywords
+    "begin break catch class continue data do dynamicparam else elseif end exit filter finally for foreach from function "
+    "if in param process return switch throw trap try until using var while"
+)
+
+
+def test_no_key_of_a_table_is_a_keyword_and_no_variable_is_one_of_powershells_own():
+    """Whether a bare keyword may be a key is not worth finding out; about_Automatic_Variables has the names."""
+    keys = {text(node).strip().lower() for node in nodes(TREE.root_node) if node.type == "key_expression"}
+    assert "'until'" in keys
+    assert not keys & set(KEYWORDS.split())
+    set_here = {
+        name.lower() for name in re.findall(r"\$(\w+) \+?= |foreach \(\$(\w+) in", SCRIPT) for name in name if name
+    }
+    own = {
+        "args",
+        "error",
+        "event",
+        "home",
+        "host",
+        "input",
+        "matches",
+        "pid",
+        "profile",
+        "pwd",
+        "sender",
+        "this",
+        "true",
+    }
+    assert len(set_here) > 40
+    assert not set_here & own
+
+
 def test_short_lines_and_a_size_that_can_be_pasted():
     assert max(map(len, SCRIPT.splitlines())) <= 120
     assert len(SCRIPT) < 40_000
