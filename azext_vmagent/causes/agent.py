@@ -133,6 +133,9 @@ def _not_installed(guest: GuestFacts, detail: str) -> Cause:
 def _condition(guest: GuestFacts, unit: str) -> Cause:
     """The unit's condition that is not met; upstream's unit wants waagent.conf and an executable waagent."""
     condition = guest.service.unmet_condition
+    if not condition:
+        skipped = [found[1] for line in guest.journal if (found := _UNMET.search(line))]
+        condition = skipped[-1] if skipped else ""
     path = condition.partition("=")[2].lstrip("|!")
     if path == _CONF:
         return _config_missing()
@@ -143,6 +146,10 @@ def _condition(guest: GuestFacts, unit: str) -> Cause:
     culprit = f"{written[-1].path}: {written[-1].setting}" if written else condition or unit
     detail = f"systemd skips the start: {condition} is not met." if condition else "systemd skips the start."
     return Cause(CONDITION, "agent-condition-failed", "A condition of the agent's unit is not met", detail, culprit)
+
+
+#: systemd from version 250 on
+_UNMET = re.compile(r"unmet condition check \((\w+=[^)]*)\)")
 
 
 def _config_missing() -> Cause:
@@ -327,7 +334,13 @@ def remedies(cause: Cause, facts: Facts, wish: Wish) -> tuple[NextStep, ...]:
         look = f"ls -lL {culprit}; head -n 1 {shlex.quote(guest.program.path or '/usr/sbin/waagent')}"
     if look:
         steps.append(
-            NextStep("see why", in_guest(facts, wish, look), effect="shows the error", downtime="none", link=LINK)
+            NextStep(
+                "see what fills it" if cause.code in (storage.DISK_FULL, storage.NO_INODES) else "see why",
+                in_guest(facts, wish, look),
+                effect="reads only",
+                downtime="none",
+                link=LINK,
+            )
         )
     cure = {
         "L01": f"systemctl start {unit}",

@@ -173,6 +173,14 @@ def test_a_condition_is_named_with_the_file_that_holds_it(condition, code, culpr
     assert named(verdict(guest(service)))[1:] == (code, culprit)
 
 
+def test_the_journal_names_the_condition_where_systemctl_had_no_time():
+    line = (
+        "2026-11-24T08:00:00+0000 vm1 systemd[1]: x was skipped because of an unmet condition check (ConditionHost=a)."
+    )
+    found = verdict(guest(replace(STOPPED, condition_met=False), journal=(line,)))
+    assert named(found)[1:] == ("L40", "ConditionHost=a")
+
+
 def test_a_service_that_is_down_while_somebody_runs_the_agent_by_hand_is_healthy_with_a_note():
     found = verdict(guest(STOPPED, processes=ALIVE), vm=READY)
     assert (found.scenario, others(found)) == (Scenario.HEALTHY, ["L30"])
