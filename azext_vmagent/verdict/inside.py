@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from datetime import timedelta
 
 from azext_vmagent.causes import agent, boot, network, platform, unit_network, wire_server
@@ -38,6 +39,28 @@ def decide_inside(facts: Facts, wish: Wish) -> Verdict | None:
         alive = (say.out(Scenario.OS_NOT_RUNNING, "a shell in the guest ran the probe", channel),)
     if guest.windows is not None:
         return decide_inside_windows(facts, guest, channel, alive)
+    found = _linux(facts, wish, guest, channel, alive)
+    return found and _as_far_as_it_came(found, guest, channel)
+
+
+def _as_far_as_it_came(found: Verdict, guest: GuestFacts, channel: str) -> Verdict:
+    """The verdict with what the answer lacks; one that was cut or garbled on its way proves less."""
+    gaps = []
+    if not guest.complete:
+        gaps.append(Reason("the guest's answer was cut or garbled on its way", channel))
+    if guest.missing:
+        gaps.append(Reason(f"the guest did not tell in time: {', '.join(guest.missing)}", channel))
+    gaps += [Reason(f"left out of the guest's answer for size: {size} bytes of {name}", channel)
+             for name, size in guest.cut.items()]  # fmt: skip
+    sure = found.confidence is Confidence.CERTAIN and not guest.complete
+    return replace(
+        found,
+        confidence=Confidence.LIKELY if sure else found.confidence,
+        not_checked=(*found.not_checked, *gaps),
+    )
+
+
+def _linux(facts: Facts, wish: Wish, guest: GuestFacts, channel: str, alive: tuple[Reason, ...]) -> Verdict | None:
     blockers = wire_server.causes(guest)
     wedged = agent.wedged_cause(guest)
     found = agent.causes(guest) or ((wedged,) if wedged else ())

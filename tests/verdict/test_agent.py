@@ -355,3 +355,20 @@ def test_a_clock_that_is_ahead_is_said_and_makes_no_old_log():
 def test_the_age_of_a_pasted_answer_is_no_wrong_clock():
     inside = guest(clock=ASKED - timedelta(days=3), processes=ALIVE)
     assert verdict(inside, vm=READY, guest_channel=PASTE).other_causes == ()
+
+
+# -- answers that did not come whole -----------------------------------------------------------------------------------
+
+
+def test_a_garbled_answer_proves_less_and_is_said():
+    found = verdict(replace(guest(STOPPED), complete=False))
+    assert (found.scenario, found.confidence) == (Scenario.AGENT_STOPPED, Confidence.LIKELY)
+    assert any("cut or garbled" in reason.what for reason in found.not_checked)
+    assert verdict(guest(STOPPED)).confidence is Confidence.CERTAIN
+
+
+def test_what_the_guest_had_no_time_or_room_for_is_named():
+    found = verdict(replace(guest(STOPPED), missing=("firewall", "disk"), cut={"journal": 300}))
+    said = [reason.what for reason in found.not_checked]
+    assert "the guest did not tell in time: firewall, disk" in said
+    assert "left out of the guest's answer for size: 300 bytes of journal" in said
