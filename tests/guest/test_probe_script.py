@@ -200,10 +200,10 @@ def test_unit_and_configuration(tmp_path: Path) -> None:
 def test_processes_of_an_agent_without_systemd(tmp_path: Path) -> None:
     more = f"""
         printf 'import time\\ntime.sleep(30)\\n' >{tmp_path}/waagent
-        python3 -u {tmp_path}/waagent -daemon & agent=$!
-        sleep 0.3
+        python3 -u {tmp_path}/waagent -daemon >/dev/null 2>&1 & agent=$!
+        sleep 0.5
         kill -STOP $agent
-        (sleep 3; kill -KILL $agent) &
+        (sleep 10; kill -KILL $agent) >/dev/null 2>&1 &
         exec 2>/dev/null
     """
     processes = probe(tmp_path, "", more).processes
