@@ -20,6 +20,8 @@ MASKED, NOT_INSTALLED, CRASHES, CONFIG, CONDITION, INTERPRETER = "L03", "L04", "
 _CONF = "/etc/waagent.conf"
 #: one turn of a crash loop: the start of Python on a slow guest
 _JUST_RESTARTED = timedelta(seconds=15)
+#: from the start of the daemon to its worker: seconds, a minute on a slow guest
+_WORKER_STARTED = timedelta(minutes=4)
 
 
 def unit_name(guest: GuestFacts) -> str:
@@ -108,18 +110,31 @@ def _service(guest: GuestFacts) -> Cause:
         )
     if "start request repeated too quickly" in _since_start(guest).lower() or service.result == "start-limit-hit":
         detail = f"It failed too often in too short a time (exit status {service.exit_status}); systemd waits for you."
-        return Cause(CRASHES, "start-limit-hit", "systemd has given up starting the agent", detail, unit)
+        return Cause(
+            CRASHES, "start-limit-hit", "systemd has given up starting the agent", detail, _changed(guest) or unit
+        )
     if service.active_state == "failed" or service.sub_state == "auto-restart" or _flaps(guest):
         why = service.result or service.sub_state
         detail = f"systemd: {service.active_state} ({why}), exit status {service.exit_status}"
         if service.restarts:
             detail += f", {service.restarts} restarts"
-        return Cause(CRASHES, "agent-crashes", "The agent's service fails to start", detail, unit)
+        if service.result == "signal":
+            return Cause(CRASHES, "agent-killed", "The agent was killed by a signal", detail, unit)
+        return Cause(CRASHES, "agent-crashes", "The agent's service fails to start", detail, _changed(guest) or unit)
     if service.unit_file_state == "disabled":
         return Cause(
             "L02", "agent-disabled", "The agent is stopped and does not start at boot", "The unit is disabled.", unit
         )
     return Cause("L01", "agent-stopped", "The agent's service is stopped", f"{unit} is {service.active_state}.", unit)
+
+
+def _changed(guest: GuestFacts) -> str | None:
+    """The drop-in that changes what the unit starts, or as whom: the first suspect of an unexplained crash."""
+    for line in reversed(guest.service.drop_in_lines):
+        key, _, value = line.setting.partition("=")
+        if key.strip() in ("ExecStart", "ExecStartPre", "User", "RootDirectory", "RootImage") and value.strip():
+            return f"{line.path}: {line.setting}"
+    return None
 
 
 def _not_installed(guest: GuestFacts, detail: str) -> Cause:
@@ -168,7 +183,7 @@ def _not_executable(path: str) -> Cause:
     )
 
 
-_INTERPRETER = {"missing": "It is not there.", "not-executable": "It is not executable."}
+_INTERPRETER = {"missing": "It is not there.", "not-executable": "It is not executable.", "broken": ""}
 _IMPORTS = (
     (re.compile(r"No module named '?distutils"), "L09", "distutils-missing", "The agent's Python lacks distutils"),
     (
@@ -213,12 +228,16 @@ def _program(guest: GuestFacts) -> tuple[Cause, ...]:
                 INTERPRETER,
                 "interpreter-broken",
                 "The agent's interpreter cannot be started",
-                _INTERPRETER[program.interpreter_state],
+                _INTERPRETER[program.interpreter_state] or program.error,
                 program.interpreter,
             )
         )
     error = program.error if program.interpreter_state == "failed" else ""
-    if _flaps(guest) or (program.interpreter_state not in ("failed", "ok") and guest.service.running is not True):
+    untried = program.interpreter_state not in ("failed", "ok") and guest.service.running is not True
+    other_python = (
+        "PYTHON" in guest.service.environment
+    )  # the unit's Python looks elsewhere than the one that was tried
+    if _flaps(guest) or untried or other_python:
         error = error or _import_error(_since_start(guest))
     if error and "No space left" not in error:
         found.append(_import_cause(error, program.path, program.interpreter))
@@ -309,6 +328,38 @@ def wedged_cause(guest: GuestFacts) -> Cause | None:
                 str(process.pid),
             )
     return None
+
+
+def something_else(guest: GuestFacts) -> Cause | None:
+    """A unit that is active while no process in the guest is the agent."""
+    service = guest.service
+    if not service.running or guest.processes != () or not service.active_since or not guest.clock:
+        return None
+    if guest.clock - service.active_since < _JUST_RESTARTED:
+        return None
+    return Cause(
+        "L44",
+        "unit-runs-something-else",
+        "The agent's unit runs, but what it runs is not the agent",
+        f"No process is waagent; the unit's is {service.main_pid}.",
+        _changed(guest) or service.unit,
+    )
+
+
+def without_worker(guest: GuestFacts) -> Cause | None:
+    """A daemon that has had minutes to start its worker, which does the agent's work."""
+    service, processes = guest.service, guest.processes
+    if not processes or any(process.worker for process in processes) or not service.active_since or not guest.clock:
+        return None
+    if guest.clock - service.active_since < _WORKER_STARTED:
+        return None
+    return Cause(
+        "L28",
+        "agent-wedged",
+        "The agent's daemon runs without its worker",
+        "The worker (-run-exthandlers) fetches the goal state and reports.",
+        str(processes[0].pid),
+    )
 
 
 def waits_for_cloud_init(guest: GuestFacts) -> Cause | None:

@@ -274,7 +274,7 @@ def _program(said: Lines) -> Program:
     path, state = _pair(_first(said, "program"))
     interpreter, told = _pair(_first(said, "python"))
     word, rest = _pair(told)
-    code, error = _pair(rest) if word == "failed" else ("", "")
+    code, error = _pair(rest) if word in ("failed", "broken") else ("", "")
     return Program(
         path=path,
         state=state,

@@ -121,8 +121,9 @@ class AgentProcess:
 class Program:
     """What the agent's unit starts: a script and its interpreter, each ``ok``, ``missing``, ``not-executable``, …
 
-    ``interpreter_state`` is also ``runs`` (a worker of it runs, nothing was tried), ``failed`` (``error`` is the last
-    line it printed) or ``unknown`` (no python). ``packages`` are ``name version state`` as dpkg or rpm know them.
+    ``interpreter_state`` is also ``runs`` (the agent runs, nothing was tried), ``failed`` (the agent's program;
+    ``error`` is the last line it printed), ``broken`` (the interpreter itself) or ``unknown`` (no python).
+    ``packages`` are ``name version state`` as dpkg or rpm know them.
     """
 
     path: str = ""

@@ -118,7 +118,11 @@ runtime() {
     code=$?
     case $said in
         *WALinuxAgent-*) echo "python $python ok $(echo "$said" | sed -n 's/.*\(WALinuxAgent-[0-9.]*\).*/\1/p' | head -n 1)" ;;
-        *) echo "python $python failed $code $(echo "$said" | grep -v '^ ' | tail -n 1)" ;;
+        *)
+            word=failed
+            [ "$("$python" -S -E -c 'print(1)')" = 1 ] || word=broken
+            echo "python $python $word $code $(echo "$said" | grep -v '^ ' | tail -n 1)"
+            ;;
     esac
 }
 
@@ -133,7 +137,7 @@ service() {
     else
         echo 'conf no'
     fi
-    grep -lE 'waagent|WALinuxAgent' /proc/[0-9]*/cmdline | while read -r file; do
+    grep -lE 'waagent|WALinuxAgent|azurelinuxagent' /proc/[0-9]*/cmdline | while read -r file; do
         args=$(tr '\0' ' ' <"$file")
         first=${args%% *}
         case ${first##*/} in python* | platform-python* | waagent) ;; *) continue ;; esac

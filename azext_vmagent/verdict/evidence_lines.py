@@ -115,47 +115,58 @@ _SHOWS_CAUSE = {
 
 def proof(cause: Cause, guest: GuestFacts, channel: str) -> tuple[Reason, ...]:
     """What shows that cause: the fact itself, then the newest line of journal, kernel or agent's log that says so."""
-    program, found = guest.program, []
-    disk = next((disk for disk in guest.disks if disk.mount == cause.culprit), None)
-    if cause.code in ("L16", "L17", "L24", "L31") and disk is not None:
-        flags = "".join([", read-only"] * bool(disk.read_only) + [", noexec"] * disk.no_exec)
-        what = f"{disk.mount}: {disk.free_kib} KiB and {disk.free_inodes} inodes free for root{flags}"
-        found.append(Reason(what, channel, "df" if cause.code in ("L16", "L17") else "/proc/mounts"))
-    elif cause.code == "L41":
-        found.append(Reason(f"{cause.culprit} exists, and the agent has no worker process", channel, cause.culprit))
-    elif cause.code == "L28":
+    found = [*_disk_lines(cause, guest, channel), *_program_lines(cause, guest, channel)]
+    if cause.code == "L28":
         found += [
             Reason(f"process {p.pid} is stopped (state {p.state})", channel, "processes", excerpt=p.command)
             for p in guest.processes or ()
             if p.halted
         ][:2]
         found += [Reason(f"{guest.service.unit} is frozen", channel, guest.service.unit)] * guest.service.frozen
-    elif cause.slug == "agent-config-missing":
-        found.append(Reason(f"{cause.culprit} is not there", channel, cause.culprit))
-    elif cause.slug in ("agent-program-missing", "agent-not-executable", "agent-not-installed"):
-        if program.path and program.state != "ok":
-            found.append(Reason(f"{program.path} is {program.state.replace('-', ' ')}", channel, program.path))
-        found += [Reason("the package manager's word", channel, "packages", excerpt=p) for p in program.packages[:1]]
-    elif cause.code == "L43":
-        state = program.interpreter_state.replace("-", " ")
-        found.append(Reason(f"the interpreter of {program.path} is {state}", channel, program.interpreter))
-    elif program.interpreter_state == "failed" and cause.code in ("L06", "L07", "L08", "L09"):
-        found.append(
-            Reason("the agent's program fails when it is only asked for its version", channel, program.path, None,
-                   program.error)
-        )  # fmt: skip
-    elif cause.code == "L13":
-        found.append(Reason("Extensions.Enabled=n", channel, "/etc/waagent.conf"))
-    elif cause.code == "L21":
-        found.append(Reason("there is no program openssl on root's path", channel, "openssl"))
+    elif cause.code in _FACTS or cause.slug in _FACTS:
+        found.append(Reason(_FACTS.get(cause.code) or _FACTS[cause.slug], channel, cause.culprit))
     elif cause.code == "L40" and guest.service.unmet_condition:
-        found.append(
-            Reason("the condition is not met", channel, guest.service.unit, None, guest.service.unmet_condition)
-        )
+        condition = guest.service.unmet_condition
+        found.append(Reason("the condition is not met", channel, guest.service.unit, excerpt=condition))
     pattern = _SHOWS_CAUSE.get(cause.code)
     if pattern:
         found += _last_line(guest, channel, pattern)
     return tuple(found)
+
+
+_FACTS = {
+    "L41": "/var/lib/waagent/disable_agent exists, and the agent has no worker process",
+    "agent-config-missing": "/etc/waagent.conf is not there",
+    "L13": "Extensions.Enabled=n in /etc/waagent.conf",
+    "L21": "there is no program openssl on root's path",
+    "L44": "no process in the guest is the agent",
+}
+
+
+def _disk_lines(cause: Cause, guest: GuestFacts, channel: str) -> list[Reason]:
+    disk = next((disk for disk in guest.disks if disk.mount == cause.culprit), None)
+    if cause.code not in ("L16", "L17", "L24", "L31") or disk is None:
+        return []
+    flags = "".join([", read-only"] * bool(disk.read_only) + [", noexec"] * disk.no_exec)
+    what = f"{disk.mount}: {disk.free_kib} KiB and {disk.free_inodes} inodes free for root{flags}"
+    return [Reason(what, channel, "df" if cause.code in ("L16", "L17") else "/proc/mounts")]
+
+
+def _program_lines(cause: Cause, guest: GuestFacts, channel: str) -> list[Reason]:
+    program = guest.program
+    if cause.slug in ("agent-program-missing", "agent-not-executable", "agent-not-installed"):
+        found = [Reason("the package manager's word", channel, "packages", excerpt=p) for p in program.packages[:1]]
+        if program.path and program.state != "ok":
+            state = program.state.replace("-", " ")
+            found.insert(0, Reason(f"{program.path} is {state}", channel, program.path))
+        return found
+    if cause.code == "L43":
+        state = program.interpreter_state.replace("-", " ")
+        return [Reason(f"the interpreter of {program.path} is {state}", channel, program.interpreter)]
+    if program.interpreter_state == "failed" and cause.code in ("L06", "L07", "L08", "L09"):
+        what = "the agent's program fails when it is only asked for its version"
+        return [Reason(what, channel, program.path, excerpt=program.error)]
+    return []
 
 
 def _last_line(guest: GuestFacts, channel: str, pattern: str) -> list[Reason]:

@@ -62,7 +62,7 @@ def _as_far_as_it_came(found: Verdict, guest: GuestFacts, channel: str) -> Verdi
 
 def _linux(facts: Facts, wish: Wish, guest: GuestFacts, channel: str, alive: tuple[Reason, ...]) -> Verdict | None:
     blockers = wire_server.causes(guest)
-    wedged = agent.wedged_cause(guest)
+    wedged = agent.wedged_cause(guest) or agent.something_else(guest)
     found = agent.causes(guest) or ((wedged,) if wedged else ())
     ready = facts.vm is not None and facts.vm.agent is AgentStatus.READY
     if found:
@@ -72,7 +72,7 @@ def _linux(facts: Facts, wish: Wish, guest: GuestFacts, channel: str, alive: tup
         late = (Reason("Azure still shows Ready: its word lags by minutes", "instance view"),) if ready else ()
         return Verdict(
             Scenario.AGENT_STOPPED,
-            Confidence.CERTAIN,
+            Confidence.LIKELY if stopped.code == "L44" else Confidence.CERTAIN,
             f"{stopped.title} ({guest.service.unit or 'no unit'})",
             cause=stopped,
             other_causes=(*found[1:], *blockers),
@@ -357,6 +357,16 @@ def _in_order(
                     "see what cloud-init does", in_guest(facts, wish, "cloud-init status --long"), effect="reads only"
                 ),
             ),
+        )
+    alone = agent.without_worker(guest)
+    if alone is not None:
+        return Verdict(
+            Scenario.AGENT_STOPPED,
+            Confidence.LIKELY,
+            "The agent's service is active, yet only its daemon runs",
+            cause=alone,
+            because=because,
+            next_steps=agent.remedies(alone, facts, wish),
         )
     started = guest.service.active_since
     recent = started is not None and guest.clock is not None and guest.clock - started < JUST_STARTED

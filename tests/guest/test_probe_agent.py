@@ -108,6 +108,16 @@ def test_a_program_that_fails_tells_why(guest: Guest, text: str, error: str) -> 
     assert error in program.error
 
 
+def test_an_interpreter_that_cannot_start_is_told_apart_from_a_program_that_fails(guest: Guest) -> None:
+    python = guest.folder / "python3"
+    python.write_text("#!/bin/sh\necho 'error while loading shared libraries: libz.so.1' >&2\nexit 127\n")
+    python.chmod(0o755)
+    guest.agent(GOOD, f"#!{python}")
+    program = guest.probe().program
+    assert (program.interpreter, program.interpreter_state) == (str(python), "broken")
+    assert "libz.so.1" in program.error
+
+
 def test_a_program_that_hangs_is_late_and_gone(guest: Guest) -> None:
     guest.agent("import time\ntime.sleep(60)\n")
     facts = guest.probe()

@@ -50,16 +50,18 @@ FAULTS = {
     "agent-module-missing": Expected(
         "agent-stopped", "L06", "azurelinuxagent", ("No module named 'azurelinuxagent'",), others=("L05",)
     ),
-    "agent-start-limit": Expected("agent-stopped", "L05", UNIT, ("failed (failed)", "Failed with result")),
+    "agent-start-limit": Expected("agent-stopped", "L05", UNIT, ("failed (failed)",)),
     "agent-disabled-by-file": Expected("agent-stopped", "L41", "/var/lib/waagent/disable_agent", ("active (running)",)),
-    "agent-config-missing": Expected("agent-stopped", "L25", "/etc/waagent.conf", ("Missing configuration in",)),
-    "agent-interpreter-missing": Expected("agent-stopped", "L43", "/usr/bin/python3.6", ("203/EXEC",)),
+    "agent-config-missing": Expected("agent-stopped", "L25", "/etc/waagent.conf", ("/etc/waagent.conf is not there",)),
+    "agent-interpreter-missing": Expected(
+        "agent-stopped", "L43", "/usr/bin/python3.6", ("the interpreter of /usr/sbin/waagent is missing",)
+    ),
     "agent-not-executable": Expected("agent-stopped", "L25", "/usr/sbin/waagent", ("is not executable",)),
     "agent-halted": Expected("agent-stopped", "L28", "", ("is stopped (state T)",), from_worker=True),
     "agent-worker-halted": Expected("agent-stopped", "L28", "", ("-run-exthandlers",), from_worker=True),
     "agent-frozen": Expected("agent-stopped", "L28", UNIT, ("is frozen",), from_worker=True),
     "agent-condition": Expected(
-        "agent-stopped", "L40", f"{DROP_IN}: ConditionPathExists=/etc/azure/agent-wanted", ("is not met",)
+        "agent-stopped", "L40", f"{DROP_IN}: ConditionPathExists=/etc/azure/agent-wanted", ("inactive (dead)",)
     ),
     "agent-unit-ip-deny": Expected(
         "wire-server-blocked",
@@ -71,10 +73,10 @@ FAULTS = {
     "agent-proxy-environment": Expected("healthy"),
     "agent-proxy-configured": Expected("healthy"),
     "extensions-disabled": Expected("agent-degraded", "L13", "/etc/waagent.conf: Extensions.Enabled=n"),
-    "openssl-missing": Expected("agent-stopped", "L21", "openssl", ("'/usr/bin/openssl'",), others=("L05",)),
+    "openssl-missing": Expected("agent-stopped", "L21", "openssl", ("no program openssl",), others=("L05",)),
     "disk-full": Expected("agent-stopped", "L16", "/", ("KiB and", "inodes free for root")),
     "inodes-full": Expected("agent-stopped", "L17", "/var/lib/waagent", ("and 0 inodes free",)),
-    "root-read-only": Expected("agent-stopped", "L31", "/", ("Read-only file system",)),
+    "root-read-only": Expected("agent-stopped", "L31", "/", ("read-only",)),
     "var-noexec": Expected("agent-degraded", "L24", "/var", ("noexec",), from_worker=True),
     "clock-off": Expected("healthy", None, from_worker=True, others=("L42",)),
     "agent-second-daemon": Expected("healthy", None, others=("L30",)),

@@ -197,6 +197,39 @@ def test_a_name_from_the_guest_cannot_leave_its_quotes():
                    (command.replace("'\"'\"'", "'") for command in commands))  # fmt: skip
 
 
+def test_an_interpreter_that_cannot_even_start_is_the_culprit_not_the_agent():
+    broken = program(interpreter_state="broken", error="error while loading shared libraries: libz.so.1")
+    found = verdict(guest(FAILED, program=broken))
+    assert named(found)[1:] == ("L43", "/usr/bin/python3")
+    assert "libz.so.1" in found.cause.detail
+
+
+@pytest.mark.parametrize(
+    ("setting", "culprit"),
+    [
+        ("ExecStart=/bin/false", "/x.conf: ExecStart=/bin/false"),
+        ("User=nobody", "/x.conf: User=nobody"),
+        ("ExecStart=", "waagent.service"),
+        ("Environment=A=b", "waagent.service"),
+    ],
+)
+def test_a_drop_in_that_changes_what_is_started_is_the_first_suspect_of_a_crash(setting, culprit):
+    service = replace(FAILED, drop_in_lines=(DropInLine("/x.conf", setting),))
+    assert named(verdict(guest(service, program=program(interpreter_state="ok"))))[1:] == ("L05", culprit)
+
+
+def test_a_python_path_of_the_units_own_makes_the_journal_count():
+    service = replace(FAILED, environment="PYTHONPATH=/opt/shadow")
+    inside = guest(service, program=program(interpreter_state="ok"), journal=JOURNAL)
+    assert verdict(inside).cause.code == "L06"
+    assert verdict(replace(inside, service=FAILED)).cause.code == "L05"
+
+
+def test_an_agent_that_was_killed_is_started_again():
+    found = verdict(guest(replace(FAILED, result="signal", exit_status=9), program=program(interpreter_state="ok")))
+    assert (found.cause.code, found.cause.slug) == ("L05", "agent-killed")
+
+
 # -- it runs and does nothing ------------------------------------------------------------------------------------------
 
 
@@ -215,6 +248,27 @@ def test_a_frozen_unit_is_thawed():
     found = verdict(guest(replace(RUNS, frozen=True), processes=ALIVE), vm=READY)
     assert named(found) == (Scenario.AGENT_STOPPED, "L28", "waagent.service")
     assert "systemctl thaw waagent" in (found.next_steps[0].command or "")
+
+
+LONG = replace(RUNS, active_since=ASKED - timedelta(hours=1), main_pid=77)
+
+
+def test_a_unit_that_runs_something_else_than_the_agent_is_told():
+    line = DropInLine("/x.conf", "ExecStart=/bin/sleep infinity")
+    found = verdict(guest(replace(LONG, drop_in_lines=(line,)), processes=()), vm=READY)
+    assert named(found) == (Scenario.AGENT_STOPPED, "L44", "/x.conf: ExecStart=/bin/sleep infinity")
+    assert found.confidence is Confidence.LIKELY
+    assert verdict(guest(LONG, processes=None), vm=READY).scenario is Scenario.HEALTHY
+    fresh = replace(LONG, active_since=ASKED - timedelta(seconds=3))
+    assert verdict(guest(fresh, processes=()), vm=READY).scenario is Scenario.HEALTHY
+
+
+def test_a_daemon_without_a_worker_is_wedged_only_after_minutes_and_only_if_nothing_blocks_it():
+    assert named(verdict(guest(LONG, processes=(DAEMON,)))) == (Scenario.AGENT_STOPPED, "L28", "300")
+    young = replace(LONG, active_since=ASKED - timedelta(minutes=1))
+    assert verdict(guest(young, processes=(DAEMON,))).scenario is Scenario.PLATFORM
+    blocked = guest(LONG, Connect.TIMED_OUT, Connect.TIMED_OUT, processes=(DAEMON,), rules=blocked_by(DROP))
+    assert verdict(blocked).scenario is Scenario.WIRE_SERVER_BLOCKED
 
 
 def test_a_daemon_that_waits_for_cloud_init_says_so():
