@@ -21,6 +21,13 @@ HUNG = Cause(
     "It had booted to a prompt; since then its processor and its network are dead.",
 )
 
+HUNG_PROGRAMS = Cause(
+    "B38",
+    "os-starved",
+    "The guest OS hangs: its programs get no processor",
+    "The kernel still accepts connections; the processors are busy to the last, and no program answers.",
+)
+
 
 def serial_cause(serial: SerialLogFacts) -> Cause | None:
     """The cause that the serial log names, or None."""

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from azext_vmagent.causes.access import az_vm, vm_arguments
+import re
+import shlex
+
+from azext_vmagent.causes.access import az_vm, in_guest, vm_arguments
+from azext_vmagent.channels.choice import Wish
+from azext_vmagent.facts.guest import GuestFacts, Interface
 from azext_vmagent.facts.reading import Facts
 from azext_vmagent.model import Cause, NextStep
 
@@ -11,9 +16,113 @@ LINK = "https://learn.microsoft.com/troubleshoot/azure/virtual-machines/linux/re
 NIC_DOWN = Cause(
     "I01",
     "network-interface-down",
-    "The guest's network interface is down",
-    "Taken down, left without an address, or with a static address that does not fit; only a look inside tells which.",
+    "The guest's network is down",
+    "The interface was taken down, is without an address, has a static address or gateway that does not fit, or a"
+    " firewall in the guest drops everything: only a look inside tells which.",
 )
+#: names that Linux gives to interfaces of its own making, and Azure's second face of an accelerated one (enP…)
+_NOT_AZURES = re.compile(
+    r"(lo|enP.*|tun.*|tap.*|wg.*|virbr.*|dummy.*|bond.*|team.*|ip6?tnl.*|sit.*|gre.*|cni.*|azure.*)"
+)
+_DEAD_NEIGHBOUR = ("FAILED", "INCOMPLETE")
+
+
+def inside_cause(guest: GuestFacts, given_address: str | None) -> Cause | None:
+    """What is wrong with the interface that leads to the Wire Server, or None. ``given_address`` is Azure's for it.
+
+    The primary interface alone counts: others may be down or without an address for good reasons.
+    """
+    azures = [one for one in guest.interfaces if not _NOT_AZURES.fullmatch(one.name)]
+    if "network" in guest.missing:  # what was not listed in time may be there
+        taken_down = [one for one in azures[:1] if one.admin_up is False]
+        return _interface_cause(taken_down[0], guest, None) if taken_down else None
+    if not azures:
+        if guest.default_routes is None:
+            return None
+        return Cause("I02", "network-interface-missing", "The guest has no network interface", "Only lo is there.")
+    return _interface_cause(azures[0], guest, given_address) or _route_cause(azures[0], guest)
+
+
+def _interface_cause(primary: Interface, guest: GuestFacts, given_address: str | None) -> Cause | None:
+    name = primary.name
+    if primary.admin_up is False:
+        title = f"The guest's network interface {name} is down"
+        return Cause("I01", "network-interface-down", title, "Somebody or something took it down.", name)
+    if primary.carrier in ("DOWN", "LOWERLAYERDOWN"):
+        title = f"The guest's network interface {name} has no carrier"
+        return Cause("I01", "network-interface-down", title, "It is up, its link is not.", name)
+    elsewhere = guest.route.kind == "unicast" and guest.route.device != name  # a bond over it has the address
+    if not primary.addresses and not elsewhere:
+        clients = ", ".join(guest.dhcp_clients or ())
+        detail = f"{clients} runs and has set none." if clients else ""
+        if guest.dhcp_clients == ():
+            detail = "No DHCP client runs."
+        title = f"The guest's network interface {name} has no IPv4 address"
+        return Cause("I07", "interface-without-address", title, detail, name)
+    held = {address.partition("/")[0] for one in guest.interfaces for address in one.addresses}
+    if primary.addresses and given_address and given_address not in held:
+        return Cause(
+            "I05",
+            "static-address-wrong",
+            f"The guest's network interface {name} has an address that Azure did not give it",
+            f"Azure gave {given_address}: what is sent to it, or back to the guest, never arrives.",
+            f"{name} {primary.addresses[0]}",
+        )
+    return None
+
+
+def _route_cause(primary: Interface, guest: GuestFacts) -> Cause | None:
+    gateway = guest.route.gateway
+    if gateway and guest.neighbours.get(gateway) in _DEAD_NEIGHBOUR:
+        lines = [line for line in guest.default_routes or () if f"via {gateway} " in f"{line} "]
+        return Cause(
+            "N08",
+            "gateway-wrong",
+            f"The guest's gateway {gateway} does not answer",
+            f"The kernel's word on it: {guest.neighbours[gateway]}.",
+            (lines[0] if lines else guest.route.text).strip(),
+        )
+    if guest.route.kind == "none" and not guest.default_routes:
+        title = "The guest has an address and no route out"
+        return Cause(
+            "I13", "no-default-route", title, "There is no default route, and none to the Wire Server.", primary.name
+        )
+    return None
+
+
+def inside_remedies(cause: Cause, facts: Facts, wish: Wish) -> tuple[NextStep, ...]:
+    """What to do about a cause of this module, in the guest first."""
+    guest = facts.guest or GuestFacts()
+    name = next((one.name for one in guest.interfaces if not _NOT_AZURES.fullmatch(one.name)), "eth0")
+    quoted = shlex.quote(name)
+    renew = _renew(quoted, guest)
+    command = {
+        "I01": f"ip link set {quoted} up && {renew}",
+        "I05": f"ip -4 addr flush dev {quoted} && {renew}",
+        "I07": renew,
+        "I13": renew,
+        "N08": f"ip -4 route flush default; {renew}",
+    }.get(cause.code)
+    step = NextStep(
+        "in the guest, as root: let the interface be what Azure's DHCP says",
+        command and in_guest(facts, wish, command),
+        effect="address, routes and gateway as Azure gave them, until the next reboot; then what the guest's own"
+        " configuration says",
+        risk="a session through this interface may break",
+        downtime="none",
+        link=LINK,
+    )
+    return ((step,) if command else ()) + remedies(facts)[1:]
+
+
+def _renew(name: str, guest: GuestFacts) -> str:
+    """Ask DHCP again, by what manages this guest's network."""
+    clients = guest.dhcp_clients or ()
+    if "NetworkManager" in clients:
+        return f"nmcli device reapply {name}"
+    if any(client.startswith("systemd-network") for client in clients):
+        return f"networkctl reconfigure {name}"
+    return f"dhclient {name}"
 
 
 def remedies(facts: Facts) -> tuple[NextStep, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from azext_vmagent.causes.access import in_guest
 from azext_vmagent.channels.choice import Wish
 from azext_vmagent.facts.firewall import BlockingRule
-from azext_vmagent.facts.guest import GuestFacts
+from azext_vmagent.facts.guest import Connect, GuestFacts
 from azext_vmagent.facts.reading import Facts
 from azext_vmagent.model import Cause, NextStep
 
@@ -40,12 +40,17 @@ def rule_cause(rule: BlockingRule) -> Cause:
 def causes(guest: GuestFacts) -> tuple[Cause, ...]:
     """Every rule or route that blocks, the one that acts first in front."""
     found = tuple(rule_cause(rule) for rule in guest.rules.blocks)
-    if guest.route.kind in ("blackhole", "unreachable", "prohibit", "none") and not any(c.code == "N08" for c in found):
+    kind = guest.route.kind
+    if kind not in _NO_WAY and not found:  # the errno of the test is the kernel's own word on the route
+        kind = next((word for outcome, word in _MET.items() if guest.outcome(80) is outcome), kind)
+    if kind in _NO_WAY and not any(c.code == "N08" for c in found):
         code, slug, title = _BY_TOOL["ip-route"]
-        found += (
-            Cause(code, slug, title, f"The route to 168.63.129.16 is: {guest.route.kind}.", guest.route.text or None),
-        )
+        found += (Cause(code, slug, title, f"The route to 168.63.129.16 is: {kind}.", guest.route.text or None),)
     return found
+
+
+_NO_WAY = ("blackhole", "unreachable", "prohibit", "none")
+_MET = {Connect.BLACKHOLE: "blackhole", Connect.DENIED: "prohibit"}
 
 
 def remedies(facts: Facts, wish: Wish) -> tuple[NextStep, ...]:

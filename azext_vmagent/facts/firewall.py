@@ -536,19 +536,30 @@ def _own_rules(table: Table) -> list[str]:
 
 
 def _route_blocks(listings: Listings, path: Path) -> list[BlockingRule]:
+    """The routes and routing rules of the kind that the kernel's answer shows, in tables that some rule looks up."""
     found: list[BlockingRule] = []
     if path.kind not in _ROUTE_TYPES:
         return found
+    looked_up = {m.group(1): rule for rule in listings.route_rules if (m := _LOOKUP.search(rule))}
     for line in listings.routes:
         kind, _, rest = line.partition(" ")
         to = rest.split(" ", 1)[0]
         reach = ANY_ADDRESS if to == "default" else address_range(to)
+        table = _TABLE.search(line)
+        if table and looked_up and table.group(1) not in (*looked_up, "local", "default"):
+            continue
         if kind == path.kind and reach and reach[0] <= _WIRE[0] <= reach[1]:
             undo = f"ip route del {shlex.join(iptables.words(line))}"
-            found.append(BlockingRule("ip-route", line.strip(), "routing table", kind, WIRE_PORTS, undo, None))
+            by = looked_up.get(table.group(1)) if table else None
+            where = f"routing table {table.group(1)}, by the rule «{by.strip()}»" if table and by else "routing table"
+            found.append(BlockingRule("ip-route", line.strip(), where, kind, WIRE_PORTS, undo, None))
     for line in listings.route_rules:
         words = line.split()
         if words and words[-1] == path.kind:
             undo = f"ip rule del {shlex.join(words[1:])} priority {shlex.quote(words[0].rstrip(':'))}"
             found.append(BlockingRule("ip-route", line.strip(), "routing rules", path.kind, WIRE_PORTS, undo, None))
     return found
+
+
+_LOOKUP = re.compile(r" lookup (\S+)")
+_TABLE = re.compile(r" table (\S+)")

@@ -101,13 +101,13 @@ def parse_probe(text: str) -> GuestFacts:
         config_present=_yes(said["conf"][0]) if said.get("conf") else None,
         config=_config(said.get("conf", [])),
         wire=wire,
-        rules=blocking_rules(listings, Path(route.device or None, route.source or None, route.kind), answering),
+        rules=blocking_rules(listings, _path(route, wire), answering),
         log=_log(said),
         interfaces=_interfaces(said),
         default_routes=tuple(said.get("default", ())) if "ip" in said else None,
         route=route,
         neighbours=_neighbours(said.get("neigh", ())),
-        dhcp_clients=tuple(said.get("dhcp", ())) if "ip" in said else None,
+        dhcp_clients=None if "shaping" in said.get("late", ()) else tuple(said.get("dhcp", ())),
         disks=_disks(said.get("disk", [])),
         journal=tuple(said.get("journal", ())),
         program=_program(said),
@@ -143,6 +143,7 @@ _JOBS = {
     "service": "processes",
     "network": "network",
     "neighbours": "neighbours",
+    "shaping": "traffic control",
     "agent_log": "agent log",
     "disk": "disk",
     "journal": "journal",
@@ -373,6 +374,20 @@ def _interfaces(said: Lines) -> tuple[Interface, ...]:
     )
 
 
+def _path(route: Route, wire: Mapping[int, WireTest]) -> Path:
+    """How packets leave. What ``ip route get`` is told may differ from what a socket meets (marks, users): its errno
+    then names the kind of route.
+    """
+    met = {test.outcome for test in wire.values()}
+    kind = route.kind
+    if kind in ("unicast", "unknown"):
+        kind = next((name for outcome, name in _MET.items() if outcome in met), kind)
+    return Path(route.device or None, route.source or None, kind)
+
+
+_MET = {Connect.BLACKHOLE: "blackhole", Connect.DENIED: "prohibit"}
+
+
 def _neighbours(lines: Sequence[str]) -> dict[str, str]:
     """Lines ``neigh 10.0.0.1 dev eth0 lladdr 12:34:56:78:9a:bc REACHABLE``: a gateway and the kernel's word on it.
 
@@ -437,7 +452,7 @@ def _listings(said: Lines, body: Sequence[str], cut: Mapping[str, int]) -> Listi
     lists = [line.split() for line in said.get("fw.list", ()) if line.strip()]
     running = _first(said, "fw.firewalld") == "running"
     policies = [line.partition(" ") for line in said.get("fw.policy", ())]
-    jobs = {"netfilter", "firewalld", "ufw", "network"}
+    jobs = {"netfilter", "firewalld", "ufw", "network", "shaping"}
     missing = [*said.get("fw.missing", ())]
     missing += [f"{name} (cut for size)" for name in cut if name in jobs]
     missing += [f"{name} (too slow)" for name in said.get("late", ()) if name in jobs]

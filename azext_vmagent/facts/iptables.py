@@ -233,7 +233,7 @@ def ipsets(lines: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _range(name: str, text: str) -> Range | None:
-    if name in ("daddr", "saddr"):
+    if name in ("daddr", "saddr", "origdaddr"):
         return address_range(text)
     if name in ("uid", "gid"):
         return (0, 0) if text == "root" else number_range(text, "-")

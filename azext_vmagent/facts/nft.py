@@ -162,7 +162,7 @@ def _match(parse: _Parse, word: str) -> None:
         parse.take()
         names.append(_selector(parse, parse.take()))
     if parse.peek() == "set":
-        _skip_value(parse)
+        _skip_setting(parse)
         return
     shown = " . ".join(name or text for name, text in names)
     if any(name is None for name, _ in names) or parse.peek() == "&":
@@ -177,9 +177,6 @@ def _match(parse: _Parse, word: str) -> None:
     text = parse.take()
     if names[0][0] == "flags":
         parse.conditions.add(_flags(parse, text, operator))
-        return
-    if parse.peek() == "set":  # «ct mark set»
-        _skip_value(parse)
         return
     parse.conditions.add(_condition(names, text, operator, parse.sets))
 
@@ -215,6 +212,15 @@ def _selector(parse: _Parse, word: str) -> tuple[str | None, str]:
 def _skip_value(parse: _Parse) -> None:
     while parse.peek() and parse.peek() not in _STATEMENTS:
         parse.take()
+
+
+def _skip_setting(parse: _Parse) -> None:
+    """``set 0x1``, ``set meta mark | 0x4000``: writes, and asks for nothing."""
+    parse.take()
+    if parse.take() in ("meta", "ct", "ip", "tcp", "th"):
+        parse.take()
+    while parse.peek() in ("|", "&", "^", "or", "and", "xor", "<<", ">>", "map"):
+        parse.at += 2
 
 
 def _flags(parse: _Parse, text: str, operator: str) -> Condition:

@@ -237,25 +237,8 @@ network() {
         echo @rules; ip -4 rule
         echo @links; ip -o link
         echo @addresses; ip -4 -o addr
-        cat /proc/[0-9]*/comm | grep -E '^(dhclient|dhcpcd|udhcpc|NetworkManager|systemd-network|wickedd-dhcp4|connmand)' |
-            sort -u | sed 's/^/@dhcp /'
-        if have tc; then
-            tc qdisc show | while read -r _ kind handle _ name rest; do
-                case $kind in noqueue | mq | fq | fq_codel | pfifo_fast | pfifo) continue ;; esac
-                echo "@tc $kind $handle dev $name $rest"
-                case $kind in clsact) set -- egress ingress ;; ingress) set -- ingress ;; *) set -- '' ;; esac
-                # shellcheck disable=SC2086 # no word where the place is the root
-                for place in "$@"; do tc filter show dev "$name" $place | awk -v head="@filter dev $name $place" '
-                    function flush() { if (text ~ / (match|action|dst_ip|flowid|classid) /) print text }
-                    /^filter / { flush(); text = head " " $0; next }
-                    { gsub(/^[ \t]+/, ""); text = text " " $0 }
-                    END { flush() }'; done
-            done
-        fi
         echo @end
     } | awk -v w=$wire '
-        /^@dhcp / { print substr($0, 2); next }
-        /^@(tc|filter) / { if (q++ < 8) print substr($0, 2, 260); next }
         /^@/ { part = $0; n = 0; next }
         part == "@get" && !n++ { print "route " $0 }
         part == "@routes" && (/^(blackhole|unreachable|prohibit|throw) / || index($0, w)) && v++ < 6 { print "via " $0 }
@@ -269,6 +252,24 @@ network() {
         }
         part == "@addresses" && a++ < 8 { print "addr " $2, $4 (/ dynamic/ ? " dynamic" : "") }
         END { if (part == "@end") print "ip yes" }'
+}
+
+# Who asks DHCP, and the queueing disciplines that are none of the kernel's defaults, with their filters.
+shaping() {
+    cat /proc/[0-9]*/comm | grep -E '^(dhclient|dhcpcd|udhcpc|NetworkManager|systemd-network|wickedd-dhcp4|connmand)' |
+        sort -u | sed 's/^/dhcp /'
+    have tc || return
+    tc qdisc show | while read -r _ kind handle _ name rest; do
+        case $kind in noqueue | mq | fq | fq_codel | pfifo_fast | pfifo) continue ;; esac
+        echo "tc $kind $handle dev $name $rest"
+        case $kind in clsact) set -- egress ingress ;; ingress) set -- ingress ;; *) set -- '' ;; esac
+        # shellcheck disable=SC2086 # no word where the place is the root
+        for place in "$@"; do tc filter show dev "$name" $place | awk -v head="filter dev $name $place" '
+            function flush() { if (text ~ / (match|action|dst_ip|flowid|classid) /) print text }
+            /^filter / { flush(); text = head " " $0; next }
+            { gsub(/^[ \t]+/, ""); text = text " " $0 }
+            END { flush() }'; done
+    done | head -n 8
 }
 
 # Whether the gateways answer, asked when the tests have made the kernel ask them.
@@ -661,7 +662,7 @@ choose() {
             for (i = 1; i <= s; i++) { split(order[i], p, ":"); order[i] = p[1]; reserve[p[1]] = p[2] * limit / 4096 }
         }
         {
-            name = FILENAME; sub(/.*\//, "", name); if (name == "neighbours") name = "network"; if (!(name in reserve)) name = "facts"
+            name = FILENAME; sub(/.*\//, "", name); if (name ~ /^(neighbours|shaping)$/) name = "network"; if (!(name in reserve)) name = "facts"
             gsub(/\t/, " "); gsub(/[^ -~]/, ""); sub(/ +$/, "")
             if ($0 == "") next
             line = length($0) > 420 ? substr($0, 1, 417) "..." : $0
@@ -682,7 +683,7 @@ choose() {
             }
             print all + 0 >left_out
         }' "$dir/late" "$dir/system" "$dir/wire80" "$dir/wire32526" "$dir/unit" "$dir/service" "$dir/runtime" "$dir/disk" \
-        "$dir/imds" "$dir/log" "$dir/network" "$dir/neighbours" "$dir/netfilter" "$dir/firewalld" "$dir/ufw" "$dir/journal"
+        "$dir/imds" "$dir/log" "$dir/network" "$dir/neighbours" "$dir/shaping" "$dir/netfilter" "$dir/firewalld" "$dir/ufw" "$dir/journal"
 }
 
 # gzip and base64 of stdin, or nothing where the tools are not there or do not do their work.
@@ -769,7 +770,7 @@ main() {
     uptime
     started=$now
     jobs=''
-    for job in wire80 wire32526 imds system netfilter firewalld unit service runtime network neighbours agent_log disk ufw journal; do
+    for job in wire80 wire32526 imds system netfilter firewalld unit service runtime network shaping neighbours agent_log disk ufw journal; do
         file=$dir/$job
         [ $job != agent_log ] || file=$dir/log
         : >"$file"

@@ -211,6 +211,34 @@ def _booting(facts: Facts, _wish: Wish) -> Verdict | None:
     )
 
 
+def _programs_hang(facts: Facts, wish: Wish) -> Verdict | None:
+    """The kernel answers and the programs do not: the port accepts or greets, and a login gets nowhere.
+
+    That alone is no proof (a slow directory service, lost packets); the kernel's own complaint, or processors that are
+    busy to the last, make it one.
+    """
+    stuck = _accepts_only(facts) or (_greets(facts) and facts.state(SSH) is State.TIMED_OUT)
+    if facts.guest is not None or not stuck:
+        return None
+    serial, metrics = facts.serial, facts.metrics
+    complains = serial is not None and serial.state is SerialState.HUNG
+    pegged = _accepts_only(facts) and metrics is not None and metrics.cpu is CpuState.PEGGED
+    if not complains and not pegged:
+        candidates = (Scenario.OS_NOT_RUNNING, Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED)
+        return _outside_uncertain(facts, wish, candidates, "The guest's kernel answers, a login gets nowhere")
+    lines = say.serial_lines(serial, 3) if serial is not None and complains else ()
+    login = () if _accepts_only(facts) else (Reason(facts.detail(SSH), SSH),)
+    return Verdict(
+        Scenario.OS_NOT_RUNNING,
+        Confidence.CERTAIN if complains or _silent(facts) else Confidence.LIKELY,
+        "The guest OS hangs: its kernel answers, its programs do not",
+        cause=(boot.serial_cause(serial) if serial is not None and complains else None) or boot.HUNG_PROGRAMS,
+        because=(*lines, *login, *_outside(facts, ports=True)),
+        ruled_out=(say.out(Scenario.NETWORK_DOWN, "the guest accepts a connection", PORT),),
+        next_steps=boot.hung_remedies(facts),
+    )
+
+
 def _ready(facts: Facts, wish: Wish) -> Verdict | None:
     """Ready, and nobody has looked inside: the platform's word alone, which lags."""
     vm = facts.vm
@@ -294,7 +322,7 @@ def _network_down(facts: Facts, wish: Wish, dead_port: bool) -> Verdict:
     return Verdict(
         Scenario.NETWORK_DOWN,
         Confidence.CERTAIN if dead_port and (lasting or _serial_network_down(facts)) else Confidence.LIKELY,
-        "The guest OS runs, its network interface is down",
+        "The guest OS runs, its network is down",
         cause=network.NIC_DOWN,
         because=_outside(facts, ports=True),
         ruled_out=(
@@ -379,6 +407,7 @@ RULES: tuple[Rule, ...] = (
     _young,
     _platform_event,
     _booting,
+    _programs_hang,
     _ready,
     _network_or_hang,
     _agent_or_wire_server,
@@ -397,6 +426,16 @@ def _alive(facts: Facts) -> bool:
     if facts.port is not None and facts.port.outcome is PortOutcome.GREETING:
         return True
     return facts.guest is not None or facts.state(SSH) is State.DENIED or _flows_now(facts)
+
+
+def _greets(facts: Facts) -> bool:
+    return facts.port is not None and facts.port.outcome is PortOutcome.GREETING
+
+
+def _accepts_only(facts: Facts) -> bool:
+    """The guest's own kernel accepts a connection, no server says a word; a middle box does so for a dead one."""
+    silent = facts.port is not None and facts.port.outcome is PortOutcome.SILENT
+    return silent and facts.port is not None and way_is_open(facts.port, facts.network)
 
 
 def _flows_now(facts: Facts) -> bool:

@@ -11,7 +11,7 @@ from azext_vmagent.causes.access import diagnose_again, in_guest
 from azext_vmagent.channels.choice import Wish
 from azext_vmagent.facts.guest import Connect, GuestFacts
 from azext_vmagent.facts.instance_view import AgentStatus
-from azext_vmagent.facts.reading import PASTE, SERIAL_CONSOLE, Facts
+from azext_vmagent.facts.reading import MANAGED_RUN_COMMAND, PASTE, RUN_COMMAND, SERIAL_CONSOLE, SSH, Facts
 from azext_vmagent.model import Cause, Confidence, NextStep, Reason, Scenario, Verdict
 from azext_vmagent.verdict import evidence_lines as say
 from azext_vmagent.verdict.inside_windows import decide_inside_windows
@@ -23,6 +23,8 @@ HEARTBEAT_LIMIT = timedelta(minutes=65)
 #: how wrong a guest's clock must be to be said: more than any answer takes on its way
 CLOCK_AHEAD, CLOCK_BEHIND = timedelta(minutes=10), timedelta(days=1)
 
+#: what comes through these proves that the guest's network works, at least on one of its interfaces
+_THROUGH_NETWORK = (SSH, RUN_COMMAND, MANAGED_RUN_COMMAND)
 _DEAD = (
     (Scenario.NETWORK_DOWN, "the guest answered through its network"),
     (Scenario.OS_NOT_RUNNING, "the guest answered through its network"),
@@ -65,6 +67,13 @@ def _linux(facts: Facts, wish: Wish, guest: GuestFacts, channel: str, alive: tup
     wedged = agent.wedged_cause(guest) or agent.something_else(guest)
     found = agent.causes(guest) or ((wedged,) if wedged else ())
     ready = facts.vm is not None and facts.vm.agent is AgentStatus.READY
+    if channel not in _THROUGH_NETWORK and guest.outcome(80) is not Connect.OK:
+        cut_off = _network_cause(facts, guest)
+        nowhere = guest.route.kind == "none" or guest.outcome(80) is Connect.UNREACHABLE
+        if cut_off is not None or nowhere:
+            confidence = Confidence.CERTAIN if cut_off else Confidence.LIKELY
+            others = (*found, *_rules_alone(guest))
+            return _cut_off(facts, wish, guest, cut_off or network.NIC_DOWN, confidence, others, alive)
     if found:
         stopped = found[0]
         if facts.vm is not None and facts.vm.provision_vm_agent is False:
@@ -121,6 +130,42 @@ def _wire_server(
             next_steps=wire_server.remedies(facts, wish),
         )
     return _in_order(facts, wish, guest, channel, ready, (runs, *evidence))
+
+
+def _network_cause(facts: Facts, guest: GuestFacts) -> Cause | None:
+    return network.inside_cause(guest, facts.network.private_address if facts.network else None)
+
+
+def _rules_alone(guest: GuestFacts) -> tuple[Cause, ...]:
+    """The rules that block, without the route that a dead interface takes along."""
+    return tuple(wire_server.rule_cause(rule) for rule in guest.rules.blocks)
+
+
+def _cut_off(
+    facts: Facts,
+    wish: Wish,
+    guest: GuestFacts,
+    cause: Cause,
+    confidence: Confidence,
+    others: tuple[Cause, ...],
+    ruled_out: tuple[Reason, ...],
+) -> Verdict:
+    channel = facts.guest_channel or SSH
+    return Verdict(
+        Scenario.NETWORK_DOWN,
+        confidence,
+        cause.title,
+        cause=cause,
+        other_causes=others,
+        because=(
+            Reason(cause.title, channel, excerpt=cause.culprit),
+            *say.wire(guest, channel),
+            *say.rules(guest, channel),
+            *say.wire_log(guest, channel),
+        ),
+        ruled_out=ruled_out,
+        next_steps=network.inside_remedies(cause, facts, wish),
+    )
 
 
 def _works(guest: GuestFacts, ready: bool) -> bool:
@@ -192,29 +237,14 @@ def _blocked(
     ruled_out: tuple[Reason, ...],
 ) -> Verdict:
     found = wire_server.causes(guest)
-    links = [i for i in guest.interfaces if i.name != "lo"]
-    down = [i for i in links if i.admin_up is False]
-    if down and len(down) == len(links) and not guest.rules.blocks:
-        names = ", ".join(i.name for i in down)
-        return Verdict(
-            Scenario.NETWORK_DOWN,
-            Confidence.CERTAIN,
-            f"The guest's network interface is down ({names})",
-            cause=network.NIC_DOWN,
-            because=(Reason(f"{names} is down", channel), *evidence),
-            ruled_out=ruled_out[:1],
-            next_steps=network.remedies(facts),
-        )
-    cut_off = guest.outcome(80) in (Connect.UNREACHABLE, Connect.NO_ROUTE)
-    if channel == SERIAL_CONSOLE and cut_off and not links and not found:
-        return Verdict(
-            Scenario.NETWORK_DOWN,
-            Confidence.LIKELY,
-            "The guest has no way to the Wire Server at all; it was too slow to say how its interfaces stand",
-            because=evidence,
-            ruled_out=ruled_out,
-            next_steps=network.remedies(facts),
-        )
+    cut_off = _network_cause(facts, guest)
+    if cut_off is not None and cut_off.code.startswith("I") and not guest.rules.blocks:
+        # reached by a second interface: the primary one is broken, whatever the second one's way to the server is
+        sure = guest.route.kind == "none" or cut_off.slug != "static-address-wrong"
+        confidence = Confidence.CERTAIN if sure else Confidence.LIKELY
+        return _cut_off(facts, wish, guest, cut_off, confidence, _rules_alone(guest), ruled_out[:1])
+    if cut_off is not None and not guest.rules.blocks:
+        found = (cut_off,)
     if found:
         return Verdict(
             Scenario.WIRE_SERVER_BLOCKED,
@@ -224,7 +254,9 @@ def _blocked(
             other_causes=found[1:],
             because=evidence,
             ruled_out=ruled_out,
-            next_steps=wire_server.remedies(facts, wish),
+            next_steps=network.inside_remedies(cut_off, facts, wish)
+            if cut_off is not None and not guest.rules.blocks
+            else wire_server.remedies(facts, wish),
         )
     if guest.rules.complete and not guest.rules.undecided:
         redeploy = boot.redeploy_step(facts)
@@ -252,11 +284,12 @@ def _blocked(
 
 
 def _not_tested(facts: Facts, wish: Wish, guest: GuestFacts, runs: Reason, alive: tuple[Reason, ...]) -> Verdict:
-    why = (
-        "the test ran as an ordinary user, which the agent's own rules stop"
-        if guest.root is False
-        else "the guest has no tool to test it"
-    )
+    if guest.root is False:
+        why = "the test ran as an ordinary user, which the agent's own rules stop"
+    elif guest.outcome(80) is Connect.NOT_SAID:
+        why = "the guest was too slow to test it"
+    else:
+        why = "the guest has no tool to test it"
     found = wire_server.causes(guest)
     return Verdict(
         Scenario.WIRE_SERVER_BLOCKED if found else Scenario.UNCERTAIN,
@@ -269,14 +302,17 @@ def _not_tested(facts: Facts, wish: Wish, guest: GuestFacts, runs: Reason, alive
         because=(runs, *say.rules(guest, runs.channel), *say.wire_log(guest, runs.channel)),
         ruled_out=alive,
         not_checked=(Reason(f"the Wire Server: {why}", runs.channel),),
-        next_steps=wire_server.remedies(facts, wish)
-        if found
-        else (
-            NextStep(
-                "log in as root, or as a user who may sudo without a password", diagnose_again(facts, "--ssh-user root")
-            ),
-        ),
+        next_steps=wire_server.remedies(facts, wish) if found else (_test_again(facts, guest),),
     )
+
+
+def _test_again(facts: Facts, guest: GuestFacts) -> NextStep:
+    if guest.root is False:
+        again = diagnose_again(facts, "--ssh-user root")
+        return NextStep("log in as root, or as a user who may sudo without a password", again)
+    if guest.outcome(80) is Connect.NOT_SAID:
+        return NextStep("ask again: the guest was too busy to finish its test", diagnose_again(facts))
+    return NextStep("install curl or wget in the guest, then ask again", diagnose_again(facts))
 
 
 def _in_order(

@@ -8,13 +8,20 @@ from lab.faults._in_guest import as_root
 
 SUMMARY = "a real-time loop on every processor: nothing else runs"
 
-_LOOP = "setsid chrt -f 99 sh -c 'while :; do :; done' </dev/null >/dev/null 2>&1 &"
+_FILE = "/run/lab-cpu-pegged.sh"
+_SCRIPT = """sleep 2
+left=$(nproc)
+while [ "$left" -gt 0 ]; do
+    sh -c 'while :; do :; done' &
+    left=$((left - 1))
+done
+"""
 
 
 def inject(vm: LabVm) -> None:
-    """Take the limit off real-time tasks, then start the loops when the answer is on its way; the door dies with it."""
-    loops = f"sleep 2; for n in $(seq $(nproc)); do {_LOOP} done"
-    as_root(vm, f'sysctl -qw kernel.sched_rt_runtime_us=-1; (setsid chrt -f 99 sh -c "{loops}" >/dev/null 2>&1 &)')
+    """Take the limit off real-time tasks, and start the loops when the answer is on its way: the door dies too."""
+    as_root(vm, f"sysctl -qw kernel.sched_rt_runtime_us=-1; cat >{_FILE} <<'EOF'\n{_SCRIPT}EOF")
+    as_root(vm, f"setsid chrt -f 99 sh {_FILE} </dev/null >/dev/null 2>&1 &")
 
 
 def heal(vm: LabVm) -> None:

@@ -340,6 +340,10 @@ KNOWN = {
     "iptables-legacy",
     "ufw",
     "ip",
+    "tc",
+    "dhclient",
+    "networkctl",
+    "nmcli",
     "rm",
 }
 
