@@ -29,10 +29,10 @@ PROFILES = [
     {"store": "local", "name": name, "on": 1, "out": 0, "merge": None}
     for name in ("DomainProfile", "StandardProfile", "PublicProfile")
 ]
-#: learn.microsoft.com, DevTest Labs «Troubleshoot issues when applying artifacts», WaAppAgent.log
+#: learn.microsoft.com, DevTest Labs «Troubleshoot issues when applying artifacts», WaAppAgent.log, with a newer version
 LOG = {
     "there": True, "size": 48213, "newest": "11/14/2019 06:02:33.43", "heart": "11/14/2019 06:02:33.43",
-    "start": "11/14/2019 05:52:13.44", "version": "2.7.41491.949", "count": 0, "failed": [], "errors": [], "known": [],
+    "start": "11/14/2019 05:52:13.44", "version": "2.7.41491.1083", "count": 0, "failed": [], "errors": [], "known": [],
     "first": None,
 }  # fmt: skip
 #: learn.microsoft.com «Troubleshoot Azure Windows VM Agent issues», Can't connect to WireServer IP

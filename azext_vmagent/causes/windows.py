@@ -29,6 +29,8 @@ CERTIFICATE_LINK = (
 )
 #: VMAssist calls less than this critical
 LEAST_FREE_KIB = 100 * 1024
+#: the oldest version that VMAssist calls supported
+LEAST_VERSION = "2.7.41491.1010"
 _CRASHES = (1000, 1026, 7031, 7034)
 _SYSTEM_IN_LUAUTH = re.compile(r"\|LUAuth=[^|]*;(?:SY|S-1-5-18)\)", re.IGNORECASE)
 
@@ -132,11 +134,22 @@ def side_causes(guest: GuestFacts, now: datetime | None) -> tuple[Cause, ...]:
     winmgmt = windows.services.get("Winmgmt")
     if winmgmt is not None and winmgmt.running is False:
         found.append(Cause("W23", "wmi-stopped", "Windows Management Instrumentation does not run", "", "Winmgmt"))
+    if _older(windows.agent_version, LEAST_VERSION):
+        detail = f"Version {windows.agent_version}; Azure supports {LEAST_VERSION} and newer."
+        found.append(Cause("W16", "agent-too-old", "The agent is older than what Azure supports", detail))
     ends = [c.until for c in windows.certificates or () if c.name == "TenantEncryptionCert" and c.until is not None]
     if now is not None and ends and max(ends) < now:
         detail = f"TenantEncryptionCert ended on {max(ends):%Y-%m-%d}; extensions cannot read protected settings."
         found.append(Cause("W13", "certificate-expired", "The agent's certificate has expired", detail))
     return tuple(found)
+
+
+def _older(version: str, least: str) -> bool:
+    """Whether a dotted version is below another; one that is no version is not."""
+    parts = version.split(".")
+    if len(parts) != 4 or not all(part.isdecimal() and len(part) < 9 for part in parts):
+        return False
+    return [int(part) for part in parts] < [int(part) for part in least.split(".")]
 
 
 # -- scenario 2 --------------------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ def test_a_healthy_guest():
     assert [(d.mount, d.used_percent) for d in found.disks] == [("C:", 21)]
     assert (found.route.kind, found.route.source) == ("unicast", "10.0.0.4")
     assert found.windows.active_profiles == ("public",)
-    assert found.windows.agent_version == "2.7.41491.949"
+    assert found.windows.agent_version == "2.7.41491.1083"
 
 
 def test_packed_and_plain_say_the_same():

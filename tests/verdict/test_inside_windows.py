@@ -145,6 +145,13 @@ def test_w13_w18_w23_are_named_beside_whatever_the_verdict_is(said, code):
     assert codes(verdict(HEALTHY, HEARD)) == []
 
 
+@pytest.mark.parametrize(("version", "old"), [
+    ("2.7.41491.949", True), ("2.6.1198.718", True), ("2.7.41491.1010", False), ("2.8.1.2", False), ("", False), ("x", False),
+])  # fmt: skip
+def test_w16_an_agent_that_azure_does_not_support_any_more(version, old):
+    assert ("W16" in codes(verdict(with_said(logWaAppAgent={**LOG, "version": version or "?"}), HEARD))) is old
+
+
 def test_a_certificate_that_was_renewed_is_no_cause():
     old = {"name": "TenantEncryptionCert", "until": "2019-11-01T00:00:00Z", "key": True}
     assert codes(verdict(with_said(certificates=[old, *HEALTHY["certificates"]]), HEARD)) == []
