@@ -288,6 +288,16 @@ def silencing(guest: GuestFacts) -> tuple[Cause, ...]:
 def limiting(guest: GuestFacts) -> tuple[Cause, ...]:
     """What lets the agent report and keeps it from its work: extensions, and with them run commands."""
     found = tuple(cause for cause in storage.causes(guest) if cause.code == storage.NO_EXEC)
+    if guest.fips and any(_NOT_DECRYPTED.search(line.text) for line in guest.log.errors):
+        found += (
+            Cause(
+                "L23",
+                "fips-certificates",
+                "The agent cannot decrypt its certificates in FIPS mode",
+                "Extensions with protected settings fail; agents from 2.14 on can be told to use FIPS ciphers.",
+                "/proc/sys/crypto/fips_enabled",
+            ),
+        )
     if guest.config.get("Extensions.Enabled", "y").lower().startswith("n"):
         found += (
             Cause(
@@ -299,6 +309,9 @@ def limiting(guest: GuestFacts) -> tuple[Cause, ...]:
             ),
         )
     return found
+
+
+_NOT_DECRYPTED = re.compile(r"[Ff]ailed to decrypt|unknown cipher|converting PFX")
 
 
 def wedged_cause(guest: GuestFacts) -> Cause | None:

@@ -29,6 +29,9 @@ FRESH = timedelta(minutes=15)
 #: the Windows service that writes WaAppAgent.log
 LOG_WRITER = "WindowsAzureGuestAgent"
 
+#: more event or history files than an agent that is well ever keeps (it purges at 1,000 events)
+MANY_FILES = 2000
+
 _TELLS = {
     Connect.REFUSED: "is refused",
     Connect.TIMED_OUT: "times out",
@@ -74,6 +77,13 @@ def wire(guest: GuestFacts, channel: str) -> tuple[Reason, ...]:
     return tuple(lines)
 
 
+def metadata(guest: GuestFacts, channel: str) -> tuple[Reason, ...]:
+    """Another address of the platform answers while the Wire Server does not: the guest's network works."""
+    if guest.metadata is not Connect.OK or not any(test.blocked for test in guest.wire.values()):
+        return ()
+    return (Reason("169.254.169.254 (instance metadata) answers: the guest's network works", channel, "tcp/80"),)
+
+
 def wire_log(guest: GuestFacts, channel: str) -> tuple[Reason, ...]:
     """The newest line of waagent.log that shows the Wire Server out of reach."""
     if not guest.log.failures:
@@ -105,6 +115,7 @@ _SHOWS_CAUSE = {
     "L16": r"Errno 28|No space left",
     "L17": r"Errno 28|No space left",
     "L21": r"openssl",
+    "L23": r"decrypt|unknown cipher|PFX",
     "L25": r"waagent.conf|Permission denied|No such file|203/EXEC",
     "L29": r"oom|Killed|out of memory",
     "L31": r"Errno 30|[Rr]ead-only file",
@@ -123,6 +134,9 @@ def proof(cause: Cause, guest: GuestFacts, channel: str) -> tuple[Reason, ...]:
             if p.halted
         ][:2]
         found += [Reason(f"{guest.service.unit} is frozen", channel, guest.service.unit)] * guest.service.frozen
+    elif cause.code == "L29" and guest.memory_kib:
+        total, available = guest.memory_kib
+        found.append(Reason(f"{available} of {total} KiB of memory are available", channel, "/proc/meminfo"))
     elif cause.code in _FACTS or cause.slug in _FACTS:
         found.append(Reason(_FACTS.get(cause.code) or _FACTS[cause.slug], channel, cause.culprit))
     elif cause.code == "L40" and guest.service.unmet_condition:
@@ -137,6 +151,7 @@ def proof(cause: Cause, guest: GuestFacts, channel: str) -> tuple[Reason, ...]:
 _FACTS = {
     "L41": "/var/lib/waagent/disable_agent exists, and the agent has no worker process",
     "agent-config-missing": "/etc/waagent.conf is not there",
+    "L23": "the kernel is in FIPS mode",
     "L13": "Extensions.Enabled=n in /etc/waagent.conf",
     "L21": "there is no program openssl on root's path",
     "L44": "no process in the guest is the agent",
@@ -149,7 +164,14 @@ def _disk_lines(cause: Cause, guest: GuestFacts, channel: str) -> list[Reason]:
         return []
     flags = "".join([", read-only"] * bool(disk.read_only) + [", noexec"] * disk.no_exec)
     what = f"{disk.mount}: {disk.free_kib} KiB and {disk.free_inodes} inodes free for root{flags}"
-    return [Reason(what, channel, "df" if cause.code in ("L16", "L17") else "/proc/mounts")]
+    found = [Reason(what, channel, "df" if cause.code in ("L16", "L17") else "/proc/mounts")]
+    if cause.code == "L17":
+        found += [
+            Reason(f"{folder} holds {count} files", channel, folder)
+            for folder, count in guest.file_counts.items()
+            if count > MANY_FILES
+        ]
+    return found
 
 
 def _program_lines(cause: Cause, guest: GuestFacts, channel: str) -> list[Reason]:

@@ -108,7 +108,12 @@ def _wire_server(
     not_1 = say.out(Scenario.AGENT_STOPPED, runs.what, channel)
     if guest.root is False or port80 in (Connect.NOT_SAID, Connect.NO_TOOL):
         return _not_tested(facts, wish, guest, runs, alive)
-    evidence = (*say.wire(guest, channel), *say.rules(guest, channel), *say.wire_log(guest, channel))
+    evidence = (
+        *say.wire(guest, channel),
+        *say.metadata(guest, channel),
+        *say.rules(guest, channel),
+        *say.wire_log(guest, channel),
+    )
     cut_off = unit_network.unit_cut_off(guest)
     if cut_off is not None and port80 is Connect.OK and not _works(guest, ready):
         return _unit_cut_off(facts, wish, guest, cut_off, (*evidence, runs), (not_1, *alive))
@@ -267,6 +272,8 @@ def _blocked(
             cause=platform.WIRE_SERVER_FAILS,
             because=(*evidence, Reason("no rule and no route of the guest blocks it", channel)),
             ruled_out=ruled_out,
+            not_checked=(Reason("what the Guest Proxy Agent allows (azure-proxy-agent is active)", channel),)
+            * (guest.proxy_agent == "active"),
             next_steps=(redeploy or boot.restart_step(facts),),
         )
     doubts = tuple(

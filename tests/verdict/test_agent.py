@@ -344,6 +344,31 @@ def test_a_missing_openssl_is_a_cause_unless_the_agent_is_told_of_another():
     assert verdict(guest(program=without, config=own, processes=ALIVE), vm=READY).scenario is Scenario.HEALTHY
 
 
+def test_fips_mode_counts_only_with_the_agents_own_complaint():
+    complaint = LogFacts(True, errors=(LogLine(7, ASKED, "Failed to decrypt /var/lib/waagent/Certificates.p7m"),))
+    assert verdict(guest(fips=True, log=complaint, processes=ALIVE), vm=READY).cause.code == "L23"
+    assert verdict(guest(fips=True, processes=ALIVE), vm=READY).scenario is Scenario.HEALTHY
+    assert verdict(guest(fips=False, log=complaint, processes=ALIVE), vm=READY).scenario is Scenario.HEALTHY
+
+
+def test_what_uses_up_the_inodes_is_said():
+    inside = on(replace(VAR, free_inodes=0, inodes_percent=100), file_counts={"/var/lib/waagent/events": 90_000})
+    assert any("/var/lib/waagent/events holds 90000 files" in reason.what for reason in verdict(inside).because)
+
+
+def test_the_metadata_service_that_answers_shows_that_the_network_works():
+    blocked = guest(RUNS, Connect.TIMED_OUT, Connect.TIMED_OUT, metadata=Connect.OK, rules=blocked_by(DROP))
+    assert any("169.254.169.254" in reason.what for reason in verdict(blocked).because)
+    assert not any("169.254.169.254" in r.what for r in verdict(guest(metadata=Connect.OK), vm=READY).because)
+
+
+@pytest.mark.parametrize("state", ["active", "inactive", ""])
+def test_an_active_guest_proxy_agent_may_be_what_denies(state):
+    found = verdict(guest(RUNS, Connect.TIMED_OUT, Connect.TIMED_OUT, proxy_agent=state))
+    assert found.scenario is Scenario.PLATFORM
+    assert any("Guest Proxy Agent" in reason.what for reason in found.not_checked) is (state == "active")
+
+
 # -- its unit keeps it from the Wire Server ----------------------------------------------------------------------------
 
 FAILURES = LogFacts(True, failures=(LogLine(9, ASKED, "IOError timed out"),))
