@@ -24,6 +24,8 @@ from azext_vmagent.facts.ssh_words import Login, is_refusal, ssh_failure
 from azext_vmagent.model import State
 
 CONNECT_SECONDS = 10
+#: connecting, a slow sudo and the probe's 8 s; a guest that hangs after the login leaves time for the other ways in
+PATIENCE_SECONDS = 45.0
 #: larger than any answer of the probe by far; what comes beyond is not read into memory
 LIMIT_BYTES = 64 * 1024
 _LONGEST_REFUSAL = 2000
@@ -86,6 +88,7 @@ def _quoted(path: str) -> str:
 
 def run(login: SshLogin, script: str, deadline: Deadline, requests: OpenRequests) -> Said:
     """Run a script as root in the guest; (line for people, its stdout). Raises SourceFailed, NotAsked."""
+    deadline = deadline.at_most(PATIENCE_SECONDS)
     client = shutil.which("ssh")
     if client is None:
         raise NotAsked("no ssh client on this machine")

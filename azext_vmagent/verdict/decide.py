@@ -565,6 +565,8 @@ def _settle(facts: Facts, wish: Wish, candidates: tuple[Scenario, ...]) -> tuple
     steps = []
     if Scenario.AGENT_STOPPED in candidates:
         steps.append(_look_inside(facts, wish))
+        if facts.guest is None and not (facts.vm is not None and facts.vm.windows):
+            steps.append(_by_hand(facts))
     looked = facts.console is not None and facts.console.pressed
     if (Scenario.OS_NOT_RUNNING in candidates or Scenario.NETWORK_DOWN in candidates) and not looked:
         steps.append(
@@ -586,6 +588,17 @@ def _settle(facts: Facts, wish: Wish, candidates: tuple[Scenario, ...]) -> tuple
             )
         )
     return tuple(steps)
+
+
+def _by_hand(facts: Facts) -> NextStep:
+    """For whoever has a shell there that this command has no way to: a console, a hypervisor's, somebody else's."""
+    return NextStep(
+        f"or paste the probe into any root shell there and give back its answer: "
+        f"{diagnose_again(facts, '--probe-output FILE')}",
+        "az vm agent-diagnose --print-probe",
+        effect="reads only",
+        downtime="none",
+    )
 
 
 def _look_inside(facts: Facts, wish: Wish) -> NextStep:

@@ -339,7 +339,10 @@ def test_a_greeting_and_a_silent_agent_is_1_or_2_and_ssh_would_settle_it():
     found = verdict(vm=NOT_READY, serial=PROMPT, port=GREETS, network=OPEN)
     assert (found.scenario, found.confidence, found.candidates) == (Scenario.UNCERTAIN, Confidence.WEAK, ONE_OR_TWO)
     assert out(found) == {3, 4}
-    assert commands(found) == ["az vm agent-diagnose -g rg-shop -n web-03 --ssh-user USER"]
+    assert commands(found) == [
+        "az vm agent-diagnose -g rg-shop -n web-03 --ssh-user USER",
+        "az vm agent-diagnose --print-probe",
+    ]
 
 
 def test_a_refused_login_is_a_live_guest():
