@@ -19,8 +19,12 @@ from azext_vmagent.facts.paste import pasted_answer
 from azext_vmagent.guest import paste_script, probe_script
 
 SHELLS = {"bash": ["bash", "--norc", "-i"], "dash": ["dash", "-i"], "busybox": ["busybox", "sh", "-i"]}
-#: without the network: every check of it ends at once
-ALONE = ["unshare", "-n"] if os.geteuid() == 0 and shutil.which("unshare") else []
+#: without the network, whose every check then ends at once, and with a /run that nobody else looks into
+ALONE = (
+    ["unshare", "-n", "-m", "sh", "-c", 'mount -t tmpfs tmpfs /run && exec "$@"', "sh"]
+    if os.geteuid() == 0 and shutil.which("unshare")
+    else []
+)
 
 
 class Terminal:
