@@ -31,6 +31,7 @@ from azext_vmagent.facts.console import (
     Prompt,
     Resting,
     answer_to_enter,
+    prompt_of,
     resting,
     without_kernel,
 )
@@ -166,6 +167,8 @@ class _Session:
             outcome = screen.wait(_known, LOGIN_SECONDS, 0.7)
         if outcome is Prompt.LOGIN:
             self._inside = False
+            screen.type(_END)  # from login's prompt back to getty's, as it was found
+            screen.wait(lambda text: _last(text) is Prompt.LOGIN, 3)
             raise SourceFailed(
                 State.DENIED,
                 f"the guest refuses the login of {self._login.user} on the console: a wrong password, or an account "
@@ -195,6 +198,11 @@ class _Session:
         if found.prompt is Prompt.TYPED:
             screen.line.send(_KILL_LINE)
         said, seen = _pressed(screen)
+        if seen.look is Look.OTHER_PROMPT and prompt_of(seen.text) is Prompt.PASSWORD:
+            # login's own prompt, which follows a wrong password, takes an empty name for one: an empty password ends it
+            screen.type(_ENTER)
+            if screen.wait(lambda text: _last(text) is Prompt.LOGIN, LOGIN_SECONDS, 0.2):
+                return
         if seen.look is not Look.FRESH_PROMPT:
             state = State.TIMED_OUT if seen.look is Look.SILENT else State.FAILED
             raise SourceFailed(state, said, value=seen)

@@ -28,7 +28,7 @@ def session():
     mode = termios.tcgetattr(0)
     mode[3] |= termios.ECHO | termios.ICANON | termios.ISIG
     termios.tcsetattr(0, termios.TCSANOW, mode)
-    first = True
+    first, failed = True, False
     while True:
         os.write(1, (b"\\r\\nDebian GNU/Linux 12 web ttyS0\\r\\n\\r\\n" if first else b"") + b"web login: ")
         first = False
@@ -36,12 +36,13 @@ def session():
         if not name:
             os._exit(0)
         name = name.strip()
-        if not name:
+        if not name and not failed:
             continue
         password = getpass.getpass("Password: ", sys.stdout)
         if users.get(name) == password:
             break
         time.sleep(delay)
+        failed = True
         os.write(1, b"\\r\\nLogin incorrect\\r\\n")
     os.write(1, b"Linux web 6.1.0\\r\\nAccess by others is an offence: permission denied # to them\\r\\n")
     os.execl("/bin/sh", "sh", "-c", shell)

@@ -160,6 +160,22 @@ def test_a_wrong_password_is_denied_and_shows_that_the_guest_lives():
         until_back(getty)
 
 
+def test_after_somebodys_wrong_password_the_prompt_is_logins_own_and_takes_an_empty_name():
+    with Getty() as getty:
+        with getty.line() as somebody:
+            somebody.sendall(b"root\r")
+            time.sleep(0.3)
+            somebody.sendall(b"mistaken\r")
+            time.sleep(0.8)
+        assert probed(getty)[1] == ANSWER
+
+
+def test_after_our_wrong_password_the_console_stands_at_gettys_prompt_again():
+    with Getty() as getty:
+        refused(getty, ConsoleLogin("root", "guess"))
+        assert getty.printed.endswith(b"Debian GNU/Linux 12 web ttyS0\r\r\n\r\r\nweb login: ")
+
+
 def test_a_password_that_the_guest_echoes_is_not_shown():
     with Getty(shell="echo secret; printf 'secret? '; sleep 9") as getty:
         assert "secret" not in refused(getty, OPS).detail
