@@ -215,15 +215,15 @@ def _programs_hang(facts: Facts, wish: Wish) -> Verdict | None:
     """The kernel answers and the programs do not: the port accepts or greets, and a login gets nowhere.
 
     That alone is no proof (a slow directory service, lost packets); the kernel's own complaint, or processors that are
-    busy to the last, make it one.
+    busy to the last, or a console that does not react, make it one.
     """
     stuck = _accepts_only(facts) or (_greets(facts) and facts.state(SSH) is State.TIMED_OUT)
-    if facts.guest is not None or not stuck:
+    if facts.guest is not None or not stuck or _console_lives(facts):
         return None
     serial, metrics = facts.serial, facts.metrics
     complains = serial is not None and serial.state is SerialState.HUNG
     pegged = _accepts_only(facts) and metrics is not None and metrics.cpu is CpuState.PEGGED
-    if not complains and not pegged:
+    if not complains and not pegged and not _console_hangs(facts):
         candidates = (Scenario.OS_NOT_RUNNING, Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED)
         return _outside_uncertain(facts, wish, candidates, "The guest's kernel answers, a login gets nowhere")
     lines = say.serial_lines(serial, 3) if serial is not None and complains else ()
@@ -251,7 +251,7 @@ def _ready(facts: Facts, wish: Wish) -> Verdict | None:
         or _serial_speaks_against(facts)
     ):
         return None
-    if any(facts.state(channel) is State.TIMED_OUT for channel in GUEST_CHANNELS):
+    if any(facts.state(channel) is State.TIMED_OUT for channel in GUEST_CHANNELS if channel != SERIAL_CONSOLE):
         return _outside_uncertain(
             facts,
             wish,

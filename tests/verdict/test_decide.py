@@ -475,3 +475,16 @@ def test_a_shell_on_the_console_says_nothing_about_the_network():
         )
         found = verdict(serial=PROMPT, guest=inside, guest_channel=SERIAL_CONSOLE)
         assert (found.scenario, found.confidence) == (Scenario.NETWORK_DOWN, confidence)
+
+
+def test_the_console_tells_a_slow_login_from_programs_that_hang():
+    """The port greets and the SSH login gets nowhere: with a prompt at the console the programs live, else they hang."""
+    stuck = {"serial": PROMPT, "port": GREETS, "ended": {SSH: State.TIMED_OUT}, "vm": NOT_READY}
+    assert Scenario.OS_NOT_RUNNING in verdict(**stuck).candidates
+    assert verdict(**stuck, console=FRESH).candidates == ONE_OR_TWO
+    assert verdict(**stuck, console=HUNG).scenario is Scenario.OS_NOT_RUNNING
+
+
+def test_a_silent_console_beside_a_ready_agent_is_no_silent_agent():
+    silent = {SERIAL_CONSOLE: State.TIMED_OUT}
+    assert verdict(vm=READY, port=GREETS, ended=silent, console=HUNG).scenario is Scenario.HEALTHY
