@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from azext_vmagent.causes.access import az_vm, vm_arguments
+from azext_vmagent.facts.guest import GuestFacts
 from azext_vmagent.facts.reading import Facts
 from azext_vmagent.facts.serial_log import SerialLogFacts
 from azext_vmagent.model import Cause, NextStep
@@ -27,6 +28,24 @@ HUNG_PROGRAMS = Cause(
     "The guest OS hangs: its programs get no processor",
     "The kernel still accepts connections; the processors are busy to the last, and no program answers.",
 )
+
+
+def hung_disk_cause(guest: GuestFacts, serial: SerialLogFacts | None) -> Cause | None:
+    """A disk that does not answer, seen from inside: the kernel complains and the agent waits for it at this moment.
+
+    One of the two alone is no proof: a complaint may be history, and everybody waits for a disk now and then.
+    """
+    waiting = [process for process in guest.processes or () if process.state.startswith("D")]
+    complaints = [line for line in guest.kernel_words if _COMPLAINT in line]
+    if serial is not None:
+        complaints += [event.text for event in serial.hang if _COMPLAINT in event.text]
+    if not waiting or not complaints:
+        return None
+    detail = f"The agent's process {waiting[0].pid} waits for it in the kernel, and so does what the kernel names."
+    return Cause("B24", "hung-task", "The guest's disk does not answer", detail, complaints[-1])
+
+
+_COMPLAINT = " blocked for more than "
 
 
 def serial_cause(serial: SerialLogFacts) -> Cause | None:

@@ -456,7 +456,9 @@ def _listings(said: Lines, body: Sequence[str], cut: Mapping[str, int]) -> Listi
     missing = [*said.get("fw.missing", ())]
     missing += [f"{name} (cut for size)" for name in cut if name in jobs]
     missing += [f"{name} (too slow)" for name in said.get("late", ()) if name in jobs]
-    missing += ["a rule (too long)"] * any(line.startswith("fw.") and line.endswith("...") for line in body)
+    missing += ["a rule (too long)"] * any(
+        line.startswith(("fw.", "tc ", "filter ")) and line.endswith("...") for line in body
+    )
     return Listings(
         iptables=tuple(said.get("fw.iptables", ())),
         legacy=tuple(said.get("fw.iptables-legacy", ())),

@@ -205,7 +205,7 @@ def _member(member: str, directions: list[str]) -> tuple[Condition, ...] | None:
             return None
         if (address := address_range(part)) is not None:
             found.append(Condition(f"{side}addr", frozenset({address})))
-        elif (ports := number_range(port, "-")) is not None:
+        elif (ports := number_range(port, "-")) is not None and (protocol.isalpha() or not mark):
             if mark:
                 found.append(Condition("proto", frozenset({protocol})))
             found.append(Condition(f"{side}port", frozenset({ports})))

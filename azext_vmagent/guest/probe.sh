@@ -358,7 +358,7 @@ agent_log() {
 # What systemd says about the unit, what the agent's interpreter printed when it died, what the kernel says of disk and memory;
 # of lines that differ only in numbers the newest.
 journal() {
-    ! have dmesg || dmesg | grep -iE 'out of memory|killed process|remounting filesystem read-only|I/O error|EXT4-fs error|XFS.*(error|shut)' |
+    ! have dmesg || dmesg | grep -iE 'out of memory|killed process|remounting filesystem read-only|blocked for more than|I/O error|EXT4-fs error|XFS.*(error|shut)' |
         tail -n 3 | sed 's/^/dmesg /'
     have journalctl || return
     journalctl --no-pager -q -n 200 -o short-iso -u walinuxagent -u waagent | awk '
@@ -483,9 +483,6 @@ nft_lines() {
         /^\t}/ { c = "" }
         c == "" { next }
         {
-            # where nft cannot print a match of iptables, two spaces are left of it
-            quoted = index($0, "\""); start = quoted ? substr($0, 1, quoted - 1) : $0; rest = quoted ? substr($0, quoted) : ""
-            sub(/^\t\t/, "", start); sub(/^ |  /, " xt match unknown ", start); $0 = start rest
             sub(/^[\t ]+/, ""); sub(/counter packets [0-9]+ bytes [0-9]+/, "counter")
             if (match($0, /mark set .*/) && !/mark set (ct |meta )?mark( |$)/) {
                 m = substr($0, RSTART + 9); sub(/^(ct|meta) mark (\||or) /, "", m)

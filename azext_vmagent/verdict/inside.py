@@ -67,6 +67,9 @@ def _linux(facts: Facts, wish: Wish, guest: GuestFacts, channel: str, alive: tup
     wedged = agent.wedged_cause(guest) or agent.something_else(guest)
     found = agent.causes(guest) or ((wedged,) if wedged else ())
     ready = facts.vm is not None and facts.vm.agent is AgentStatus.READY
+    hung = boot.hung_disk_cause(guest, facts.serial)
+    if hung is not None:
+        return _disk_hangs(facts, guest, channel, hung)
     if channel not in _THROUGH_NETWORK and guest.outcome(80) is not Connect.OK:
         cut_off = _network_cause(facts, guest)
         nowhere = guest.route.kind == "none" or guest.outcome(80) is Connect.UNREACHABLE
@@ -135,6 +138,26 @@ def _wire_server(
             next_steps=wire_server.remedies(facts, wish),
         )
     return _in_order(facts, wish, guest, channel, ready, (runs, *evidence))
+
+
+def _disk_hangs(facts: Facts, guest: GuestFacts, channel: str, cause: Cause) -> Verdict:
+    reached = guest.outcome(80) is Connect.OK
+    return Verdict(
+        Scenario.OS_NOT_RUNNING,
+        Confidence.CERTAIN,
+        "The guest OS hangs: its disk does not answer, and whoever writes to it waits for ever",
+        cause=cause,
+        because=(
+            Reason("the kernel complains of a task that waits for a disk", channel, "kernel", excerpt=cause.culprit),
+            Reason(cause.detail, channel, "processes"),
+            *say.wire(guest, channel),
+        ),
+        ruled_out=(
+            say.out(Scenario.AGENT_STOPPED, "the agent's process is there and waits for the disk", channel),
+            *((say.out(Scenario.WIRE_SERVER_BLOCKED, "the Wire Server answers root", channel),) if reached else ()),
+        ),
+        next_steps=boot.hung_remedies(facts),
+    )
 
 
 def _network_cause(facts: Facts, guest: GuestFacts) -> Cause | None:

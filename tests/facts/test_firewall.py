@@ -355,3 +355,79 @@ def test_nothing_listed_is_not_nothing_there() -> None:
     assert not blocking_rules(Listings()).complete
     assert not blocking_rules(Listings(listed=("nft",), missing=("iptables-legacy",))).complete
     assert blocking_rules(Listings(listed=("none",))).complete
+
+
+def with_sets(match: str, *sets: str) -> RuleAnalysis:
+    rule = f"filter -A OUTPUT {match} -j DROP"
+    return blocking_rules(Listings(iptables=(rule,), ipsets=sets, listed=("iptables",)), WAY)
+
+
+@pytest.mark.parametrize(
+    ("match", "sets", "ports"),
+    [
+        ("-m set --match-set bad dst", ("bad hash:net 168.63.0.0/16",), BOTH),
+        ("-m set --match-set bad dst", ("bad hash:ip 10.0.0.1; 168.63.129.16",), BOTH),
+        ("-m set --match-set bad dst,dst", ("bad hash:ip,port 168.63.129.16,tcp:80",), (80,)),
+        ("-m set --match-set all dst", ("bad hash:net 168.63.129.0/24", "all list:set bad"), BOTH),
+        ("-p tcp -m set ! --match-set good dst", ("good hash:net 10.0.0.0/8",), BOTH),
+        ("-p tcp -m set --match-set ports dst", ("ports bitmap:port 32526",), (32526,)),
+    ],
+)
+def test_an_ipset_is_judged_by_its_members_and_the_rule_stays(match: str, sets: tuple[str, ...], ports) -> None:
+    [block] = with_sets(match, *sets).blocks
+    assert block.ports == ports
+    assert (block.undo or "").startswith("iptables -t filter -I OUTPUT"), "others are in the set as well"
+
+
+@pytest.mark.parametrize(
+    ("match", "sets"),
+    [
+        ("-m set --match-set bad dst", ("bad hash:net 10.0.0.0/8",)),
+        ("-m set --match-set bad dst", ("bad hash:net ",)),
+        ("-m set --match-set bad src", ("bad hash:net 168.63.0.0/16",)),
+        ("-m set --match-set bad dst,dst", ("bad hash:ip,port 168.63.129.16,udp:53; 168.63.129.16,tcp:443",)),
+        ("-m set ! --match-set good dst", ("good hash:net 168.63.129.16",)),
+    ],
+)
+def test_an_ipset_without_the_wire_server_blocks_nothing(match: str, sets: tuple[str, ...]) -> None:
+    analysis = with_sets(match, *sets)
+    assert (analysis.blocks, analysis.undecided) == ((), ())
+
+
+@pytest.mark.parametrize(
+    "sets", [(), ("bad hash:net 168.63.0.0/16; 168.63.129.16 nomatch",), ("bad hash:mac 00:0d:3a:00:00:04",)]
+)
+def test_an_ipset_whose_members_are_not_known_is_undecided(sets: tuple[str, ...]) -> None:
+    analysis = with_sets("-m set --match-set bad dst", *sets)
+    assert analysis.blocks == ()
+    assert analysis.undecided
+
+
+def test_a_mark_that_nobody_sets_is_zero_and_one_that_somebody_sets_is_unknown() -> None:
+    """Kubernetes drops what is marked 0x8000, and marks 0x4000 for masquerading: no block."""
+    rule = "filter -A KUBE-FIREWALL -m mark --mark 0x8000/0x8000 -j DROP"
+    rules = ("filter -A OUTPUT -j KUBE-FIREWALL", rule)
+    for marks, undecided in ((("0x4000",), 0), (("0x8000",), 1), (("any",), 1)):
+        analysis = blocking_rules(Listings(iptables=rules, marks=marks, listed=("iptables",)), WAY)
+        assert (analysis.blocks, len(analysis.undecided)) == ((), undecided)
+
+
+def test_a_route_in_a_table_that_no_rule_looks_up_is_not_blamed() -> None:
+    listings = Listings(
+        routes=("blackhole default table 7", "blackhole default table 9"),
+        route_rules=("90:\tfrom all to 168.63.129.16 lookup 9",),
+    )
+    [block] = blocking_rules(listings, WayOut(kind="blackhole")).blocks
+    assert block.rule == "blackhole default table 9"
+    assert "to 168.63.129.16 lookup 9" in block.where
+
+
+def test_a_route_that_only_marked_packets_meet_is_named_by_the_tests_errno() -> None:
+    """`ip route get` is told nothing of marks; the socket met EINVAL, which only a blackhole gives."""
+    text = (
+        "vmagent-probe 1\nuid 0\nwire 80 blackhole - curl 7 Invalid argument\n"
+        f"route {IP} via 10.0.0.1 dev eth0 src 10.0.0.4\nvia blackhole default table 100\n"
+        "iprule 90: from all fwmark 0x1 lookup 100\nip yes\nend 1 0\n"
+    )
+    [block] = parse_probe(text).rules.blocks
+    assert (block.tool, block.rule) == ("ip-route", "blackhole default table 100")

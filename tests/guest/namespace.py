@@ -65,14 +65,15 @@ class NamespaceGuest:
         assert ran.stderr == ""
         return ran.stdout
 
-    def listing(self) -> str:
-        """What the probe's jobs say about rules and routes, without the waiting for the whole probe."""
-        jobs = (
-            probe_script().rpartition("\nmain")[0] + '\ndir=$(mktemp -d); netfilter; network; shaping; rm -r "$dir"\n'
-        )
-        return subprocess.run(
-            [*self._enter, "sh"], input=jobs, check=True, capture_output=True, text=True, env=_PATH
-        ).stdout
+    def listing(self, before: str = "") -> str:
+        """What the probe's jobs say about rules and routes, without the waiting for the whole probe.
+
+        ``before`` runs first, in a mount namespace of its own.
+        """
+        jobs = probe_script().rpartition("\nmain")[0]
+        jobs += '\ndir=$(mktemp -d); netfilter; network; shaping; rm -r "$dir"\n'
+        command = [*self._enter, "unshare", "-m", "sh", "-ec", f"{before}\nexec sh"]
+        return subprocess.run(command, input=jobs, check=True, capture_output=True, text=True, env=_PATH).stdout
 
     def blocked(self) -> frozenset[int]:
         """The ports on which the Wire Server does not answer root."""

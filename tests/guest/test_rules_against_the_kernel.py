@@ -115,6 +115,17 @@ DECIDED = (
     f" nft add rule netdev n i ip saddr {WIRE} tcp sport 32526 drop",
 )
 
+#: a set of hundreds, of which the probe sends what may hold the Wire Server
+_MANY = ", ".join(f"10.{n}.{m}.0/24" for n in range(20) for m in range(15))
+DECIDED += (
+    f"nft add table inet t; nft add chain inet t o '{{ type filter hook output priority 0; }}';"
+    " nft add set inet t many '{ type ipv4_addr; flags interval; }';"
+    f" nft add element inet t many '{{ {_MANY}, 168.63.129.0/24 }}'; nft add rule inet t o ip daddr @many reject",
+    f"nft add table inet t; nft add chain inet t o '{{ type filter hook output priority 0; }}';"
+    " nft add set inet t many '{ type ipv4_addr; flags interval; }';"
+    f" nft add element inet t many '{{ {_MANY} }}'; nft add rule inet t o ip daddr @many reject",
+)
+
 #: forms that hang on more than the listing tells: never blamed for sure, never acquitted
 DOUBTFUL = (
     f"{_A} -d {WIRE} -m cgroup --cgroup 1 -j DROP",
@@ -172,6 +183,23 @@ def test_what_hangs_on_more_than_the_listing_is_undecided(guest: NamespaceGuest,
     assert facts.rules.blocks == ()
     assert facts.rules.undecided
     assert all(rule.because for rule in facts.rules.undecided)
+
+
+#: what iptables-nft made, as nft alone shows it: a comment of iptables is left out, a match is native or «xt match»
+BY_NFT_ALONE = {
+    f"{_A} -d {WIRE} -m comment --comment 'no wire' -j DROP": True,
+    f"{_A} -d {WIRE} -m owner --socket-exists -j DROP": None,
+    f"{_A} -d {WIRE} -m time --datestop 2001-01-01 -j DROP": None,
+    f"{_A} -d {WIRE} -p udp -m comment --comment 'no wire' -j DROP": False,
+}
+
+
+@pytest.mark.parametrize("make", BY_NFT_ALONE)
+def test_where_nft_alone_lists_the_same_is_said(guest: NamespaceGuest, make: str) -> None:
+    guest.sh(make)
+    rules = parse_probe(guest.listing("mount --bind /dev/null /usr/sbin/xtables-nft-multi")).rules
+    assert bool(rules.blocks) is (BY_NFT_ALONE[make] is True)
+    assert bool(rules.undecided) is (BY_NFT_ALONE[make] is None)
 
 
 @pytest.mark.parametrize("make", HOSTILE)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from azext_vmagent.channels.choice import Wish
-from azext_vmagent.facts.guest import Connect, Interface, Route
+from azext_vmagent.facts.guest import AgentProcess, Connect, Interface, Route
 from azext_vmagent.facts.host_metrics import CpuState, NetworkTrend
 from azext_vmagent.facts.port import PortOutcome
 from azext_vmagent.facts.reading import PASTE, SSH
@@ -208,3 +208,24 @@ def test_a_silent_port_behind_a_middle_box_or_beside_a_working_processor_is_no_h
     assert outside(PortOutcome.SILENT, network=CLOSED, serial=PROMPT, metrics=busy).cause is None
     alive = metrics(NetworkTrend.FLOWING)
     assert outside(PortOutcome.SILENT, serial=PROMPT, metrics=alive).scenario is Scenario.UNCERTAIN
+
+
+# -- a disk that does not answer, seen from inside ---------------------------------------------------------------------
+
+
+WAITS = AgentProcess(314, "D", "/usr/bin/python3 /usr/sbin/waagent -daemon")
+
+
+def test_a_kernel_that_complains_of_the_disk_the_agent_waits_for_is_scenario_4():
+    for vm in (READY, NOT_READY):
+        found = verdict(guest(RUNS, processes=(WAITS,), kernel_words=(COMPLAINT.text,)), SSH, vm=vm)
+        assert (found.scenario, found.cause.code) == (Scenario.OS_NOT_RUNNING, "B24")
+        assert found.cause.culprit == COMPLAINT.text
+        assert Scenario.AGENT_STOPPED in {reason.scenario for reason in found.ruled_out}
+    assert verdict(guest(RUNS, processes=(WAITS,)), SSH, serial=replace(HUNG, hang=(COMPLAINT,))).cause.code == "B24"
+
+
+def test_a_complaint_that_is_history_and_a_moments_wait_are_no_hang():
+    sleeps = replace(WAITS, state="S")
+    for inside in (guest(RUNS, processes=(sleeps,), kernel_words=(COMPLAINT.text,)), guest(RUNS, processes=(WAITS,))):
+        assert verdict(inside, SSH, vm=READY).scenario is Scenario.HEALTHY
