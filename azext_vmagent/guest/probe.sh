@@ -256,8 +256,8 @@ network() {
 
 # Who asks DHCP, and the queueing disciplines that are none of the kernel's defaults, with their filters.
 shaping() {
-    cat /proc/[0-9]*/comm | grep -E '^(dhclient|dhcpcd|udhcpc|NetworkManager|systemd-network|wickedd-dhcp4|connmand)' |
-        sort -u | sed 's/^/dhcp /'
+    cat /proc/[0-9]*/comm | awk '
+        /^(dhclient|dhcpcd|udhcpc|NetworkManager|systemd-network|wickedd-dhcp4|connmand)/ && !seen[$0]++ { print "dhcp " $0 }'
     have tc || return
     tc qdisc show | while read -r _ kind handle _ name rest; do
         case $kind in noqueue | mq | fq | fq_codel | pfifo_fast | pfifo) continue ;; esac
@@ -276,12 +276,14 @@ shaping() {
 neighbours() {
     have ip || return
     waited=0
-    while [ $waited -lt 14 ] && ! { [ -e "$dir/wire80.done" ] && [ -e "$dir/wire32526.done" ]; }; do
+    while [ $waited -lt 42 ] && ! { [ -e "$dir/wire80.done" ] && [ -e "$dir/wire32526.done" ]; }; do
         sleep 0.3 || sleep 1
-        waited=$((waited + 1))
+        waited=$((waited + 3))
     done
-    hops=$(ip -4 route show table all | sed -n 's/.* via \([0-9.]*\) .*/ \1 /p' | sort -u | tr -d '\n')
-    ip -4 neigh | awk -v hops="$hops" 'index(hops, " " $1 " ") && n++ < 4 { print "neigh " $0 }'
+    { ip -4 route show table all; echo @; ip -4 neigh; } | awk '
+        /^@/ { listed = 1 }
+        !listed { for (i = 1; i < NF; i++) if ($i == "via") hop[$(i + 1)] }
+        listed && $1 in hop && n++ < 4 { print "neigh " $0 }'
 }
 
 # FREE is what root may still write: df's own column leaves out the blocks kept for root, and df's sum holds those that ext4

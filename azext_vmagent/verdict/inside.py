@@ -321,9 +321,11 @@ def _not_tested(facts: Facts, wish: Wish, guest: GuestFacts, runs: Reason, alive
     else:
         why = "the guest has no tool to test it"
     found = wire_server.causes(guest)
+    # the agent's own failures, which no later line of its log takes back, are as good as the test
+    seen = Confidence.CERTAIN if guest.root and guest.log.failures else Confidence.LIKELY
     return Verdict(
         Scenario.WIRE_SERVER_BLOCKED if found else Scenario.UNCERTAIN,
-        Confidence.LIKELY if found else Confidence.WEAK,
+        seen if found else Confidence.WEAK,
         "The guest blocks the Wire Server (168.63.129.16)"
         if found
         else "The agent runs; whether it reaches the Wire Server is not known",

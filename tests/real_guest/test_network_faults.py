@@ -8,6 +8,7 @@ and queueing as they were.
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 from azext_vmagent.guest import probe_script
-from tests.laboratory import Laboratory, cause, scenario
+from tests.laboratory import Laboratory, cause, said, scenario
 
 pytestmark = pytest.mark.real_guest
 
@@ -99,14 +100,29 @@ def healed(lab: Laboratory, as_it_was: str) -> Iterator[Laboratory]:
     assert network_of(lab) == as_it_was
 
 
+def inside(lab: Laboratory) -> dict[str, Any]:
+    """The diagnosis through SSH. A guest on a busy machine leaves checks unfinished and says so: then it is asked again,
+    as the verdict advises.
+    """
+    for _ in range(3):
+        found = lab.inside()
+        if found["verdict"]["confidence"] == "certain":
+            break
+    return found
+
+
 def inside_by_hand(lab: Laboratory, folder: Path) -> dict[str, Any]:
     """The diagnosis of an answer that somebody brought from the guest's console; here it came through the side door."""
     script = base64.b64encode(probe_script().encode()).decode()
-    answer = lab.lab("sh", f"echo {script} | base64 -d | sh")
-    assert len(answer.encode()) <= 4096
+    for _ in range(3):
+        answer = lab.in_guest(f"echo {script} | base64 -d | sh")
+        assert len(answer.encode()) <= 4096
+        (folder / "answer").write_text(answer)
+        found = lab.diagnose("vm1", "--probe-output", str(folder / "answer"))
+        if found["verdict"]["confidence"] == "certain":
+            break
     assert float(answer.splitlines()[-1].split()[1]) <= 8
-    (folder / "answer").write_text(answer)
-    return lab.diagnose("vm1", "--probe-output", str(folder / "answer"))
+    return found
 
 
 def assert_named(found: dict[str, Any], code: str, culprit: str, remedy: str) -> None:
@@ -119,19 +135,19 @@ def assert_named(found: dict[str, Any], code: str, culprit: str, remedy: str) ->
 @pytest.mark.parametrize("fault", BLOCKS)
 def test_a_block_is_named_with_its_undo(healed: Laboratory, fault: str) -> None:
     healed.lab("fault", fault)
-    assert_named(healed.inside(), *BLOCKS[fault])
+    assert_named(inside(healed), *BLOCKS[fault])
 
 
 def test_the_host_plugins_port_alone_is_no_silence(healed: Laboratory) -> None:
     healed.lab("fault", "wire-server-32526")
-    found = healed.inside()
+    found = inside(healed)
     assert (scenario(found), cause(found)["code"]) == ("agent-degraded", "N02")
     assert "--dport 32526 -j DROP" in cause(found)["culprit"]
 
 
 def test_a_proxy_for_all_and_the_agents_own_rules_are_no_block(healed: Laboratory) -> None:
     healed.lab("fault", "proxy-set")
-    found = healed.inside()
+    found = inside(healed)
     assert (scenario(found), cause(found)) == ("healthy", {})
     assert "security -A OUTPUT" in healed.lab("sh", "iptables-save -t security | sed 's/^-A/security -A/'")
 
@@ -149,6 +165,14 @@ def test_from_outside_a_lost_address_is_scenario_3(healed: Laboratory) -> None:
     assert (scenario(found), found["verdict"]["number"]) == ("network-down", 3)
 
 
+def test_a_guest_whose_root_file_system_hangs_is_scenario_4_though_it_greets(healed: Laboratory) -> None:
+    healed.lab("fault", "root-frozen")
+    time.sleep(40)  # the kernel complains of a task that waited for 10 s; it looks every 10 s
+    found = healed.diagnose("vm1", "--ssh-user", "azureuser", "--timeout", "60")
+    assert (scenario(found), cause(found)["code"]) == ("os-not-running", "B24")
+    assert "blocked for more than" in cause(found)["culprit"] + said(found)
+
+
 @pytest.fixture(scope="module")
 def firewalld(lab: Laboratory) -> Iterator[None]:
     """It runs already, as on the article's VM: the faults leave it running."""
@@ -162,7 +186,7 @@ def firewalld(lab: Laboratory) -> Iterator[None]:
 def test_what_firewalld_blocks_is_undone_by_firewalld(lab: Laboratory, fault: str) -> None:
     before = network_of(lab)
     lab.lab("fault", fault)
-    assert_named(lab.inside(), *FIREWALLD[fault])
+    assert_named(inside(lab), *FIREWALLD[fault])
     lab.lab("heal")
     assert network_of(lab) == before
 
@@ -173,3 +197,15 @@ def test_panic_mode_is_named_by_hand(lab: Laboratory, tmp_path: Path) -> None:
     found = inside_by_hand(lab, tmp_path)
     assert (scenario(found), cause(found)["slug"]) == ("wire-server-blocked", "firewalld-panic")
     lab.lab("heal")
+
+
+def test_a_root_device_that_is_not_there_is_scenario_4(lab: Laboratory) -> None:
+    lab.lab("fault", "wrong-root")
+    end = time.monotonic() + 120
+    while "(initramfs)" not in lab.az("vm", "boot-diagnostics", "get-boot-log", "-g", "lab", "-n", "vm1").stdout:
+        assert time.monotonic() < end
+        time.sleep(2)
+    found = lab.diagnose("vm1")
+    assert (scenario(found), cause(found)["code"], cause(found)["culprit"]) == ("os-not-running", "B11", "/dev/vdz")
+    lab.lab("heal")
+    lab.wait_for_agent("Ready")

@@ -187,6 +187,13 @@ def test_a_time_out_of_an_ordinary_user_proves_nothing_and_root_is_asked_for():
     assert first_command(found).endswith("--ssh-user root")
 
 
+def test_a_rule_and_the_agents_own_failures_are_as_good_as_a_test():
+    failure = LogLine(1042, ASKED - timedelta(minutes=1), "IOError timed out -- 6 attempts made")
+    log = LogFacts(True, failures=(failure,), first_failure=failure)
+    found = verdict(guest(RUNS, Connect.NOT_SAID, Connect.NOT_SAID, rules=blocked_by(DROP), log=log))
+    assert (found.scenario, found.confidence) == (Scenario.WIRE_SERVER_BLOCKED, Confidence.CERTAIN)
+
+
 def test_a_rule_seen_without_a_test_is_likely_scenario_2():
     found = verdict(guest(RUNS, Connect.NO_TOOL, Connect.NO_TOOL, rules=blocked_by(DROP)))
     assert (found.scenario, found.confidence) == (Scenario.WIRE_SERVER_BLOCKED, Confidence.LIKELY)
