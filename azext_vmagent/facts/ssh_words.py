@@ -41,6 +41,8 @@ class SshFailure:
 Words = Callable[[Login, re.Match[str]], str]
 
 _CLOSED_EARLY = re.compile(r"kex_exchange_identification|UNKNOWN port 65535|banner exchange: Connection to UNKNOWN")
+_CONNECT_TO = re.compile(r"connect to host (?P<host>\S+) port")
+_ADDRESS = re.compile(r"[0-9.]+|[0-9a-fA-F:]*:[0-9a-fA-F:.]*")
 _FORWARDED = re.compile(r"(?:channel \d+: )?open failed: (?P<why>.*)|stdio forwarding failed")
 
 
@@ -59,10 +61,20 @@ def ssh_failure(login: Login, stderr: str, stdout: str, exit_code: int) -> SshFa
         why = forwarded["why"] or "it does not forward"
         words = f"the jump host let you in, but does not reach {login.host} from there ({why})"
         return SshFailure("jump host", State.FAILED, words, _line(stderr, forwarded))
-    if found is not None and found.step in _BEFORE_THE_TARGET and _CLOSED_EARLY.search(stderr.replace(found.said, "")):
+    if found is not None and found.step in _BEFORE_THE_TARGET and _was_a_jump_host(login, stderr, found.said):
         words = f"a jump host of your SSH configuration fails, not {login.host} ({found.step}): {found.words}"
         return SshFailure("jump host", State.FAILED, words, found.said)
     return found or SshFailure("ssh", State.FAILED, f"{login.shown}: ssh ended with {exit_code}")
+
+
+def _was_a_jump_host(login: Login, stderr: str, said: str) -> bool:
+    """The client lost its proxy as well, or names another host than the address that it was given.
+
+    The first line is missing now and then: the client may end before it notices.
+    """
+    named = _CONNECT_TO.search(said)
+    another = named is not None and _ADDRESS.fullmatch(login.host) is not None and named["host"] != login.host
+    return another or _CLOSED_EARLY.search(stderr.replace(said, "")) is not None
 
 
 def is_refusal(stdout: str) -> bool:

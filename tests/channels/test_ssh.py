@@ -164,6 +164,9 @@ STEPS = {
         f"me@jump: Permission denied (publickey).\n{KEX}", 255, "jump host", State.FAILED, "not 203.0.113.7",
     ),
     "jump host's key": (f"Host key verification failed.\n{KEX}", 255, "jump host", State.FAILED, "not 203.0.113.7"),
+    "jump host, and the client ended before it noticed": (
+        "ssh: connect to host 198.51.100.9 port 22: Connection refused", 255, "jump host", State.FAILED, "not 203.0.113.7",
+    ),
     "target behind the jump host": (
         f"channel 0: open failed: connect failed: Connection refused\nstdio forwarding failed\n{KEX}",
         255, "jump host", State.FAILED, "does not reach 203.0.113.7",
@@ -230,15 +233,15 @@ def test_certificates_of_az_ssh_are_used_where_they_lie(tmp_path):
     [
         ("HostName 127.0.0.1\nPort 1", "reach"),
         ("HostName no.such.name.invalid", "name"),
-        ("HostName 192.0.2.1\nProxyJump 127.0.0.1:1", "jump host"),
-        ("HostName 192.0.2.1\nProxyCommand false", "handshake"),
+        ("Host 192.0.2.1\nProxyJump 127.0.0.1:1", "jump host"),
         ("NoSuchOption yes", "configuration"),
     ],
 )
 def test_the_real_clients_own_words_are_understood(tmp_path, lines, step):
     config = tmp_path / "config"
     config.write_text(f"Host web\n{lines}\n")
-    failed = failure(login=SshLogin("web", "ops", config=str(config)), seconds=10.0)
+    host = "192.0.2.1" if "ProxyJump" in lines else "web"
+    failed = failure(login=SshLogin(host, "ops", config=str(config)), seconds=10.0)
     assert failed.detail.split(": ")[0] == step
 
 
