@@ -121,6 +121,8 @@ class AgentProcess:
 class Program:
     """What the agent's unit starts: a script and its interpreter, each ``ok``, ``missing``, ``not-executable``, …
 
+    A ``state`` of ``other`` is a program that is not waagent: nothing is known about it.
+
     ``interpreter_state`` is also ``runs`` (the agent runs, nothing was tried), ``failed`` (the agent's program;
     ``error`` is the last line it printed), ``broken`` (the interpreter itself) or ``unknown`` (no python).
     ``packages`` are ``name version state`` as dpkg or rpm know them.

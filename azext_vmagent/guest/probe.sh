@@ -83,7 +83,6 @@ runtime() {
             done
             ;;
         waagent) program=$1 ;;
-        ?*) echo "program.other $1" ;;
     esac
     for file in /usr/sbin/waagent /usr/bin/waagent; do [ -n "$program" ] || [ ! -e $file ] || program=$file; done
     ! have dpkg-query || dpkg-query -W -f 'package ${Package} ${Version} ${db:Status-Status}\n' waagent walinuxagent | grep -v ' not-installed$'
@@ -91,7 +90,8 @@ runtime() {
     if have openssl; then echo 'openssl yes'; else echo 'openssl no'; fi
     case $program in
         */waagent) ;;
-        *) echo 'program /usr/sbin/waagent missing'; return ;;
+        '') echo 'program /usr/sbin/waagent missing'; return ;;
+        *) echo "program $program other"; return ;;
     esac
     if [ ! -e "$program" ]; then
         echo "program $program missing"

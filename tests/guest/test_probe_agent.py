@@ -154,6 +154,12 @@ def test_only_the_agent_itself_is_ever_started(guest: Guest, start: str) -> None
     assert guest.probe().program.interpreter_state in ("", "unknown")
 
 
+def test_a_unit_that_starts_another_script_does_not_make_the_agents_missing(guest: Guest) -> None:
+    guest.start = "/usr/bin/python3 -m azurelinuxagent.agent -daemon"
+    program = guest.probe().program
+    assert (program.path, program.state) == ("azurelinuxagent.agent", "other")
+
+
 def test_drop_ins_condition_and_freezer(guest: Guest) -> None:
     drop_in = guest.folder / "waagent.service.d" / "90.conf"
     drop_in.parent.mkdir()
