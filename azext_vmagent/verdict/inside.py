@@ -369,6 +369,8 @@ def _in_order(
     skew = _clock_off(facts)
     beat = guest.log.newest
     wedged = beat is not None and guest.clock is not None and guest.clock - beat > HEARTBEAT_LIMIT and not skew
+    if ready and not wedged and _agent_not_seen(guest):
+        return _too_slow_to_tell(facts, because)
     if ready and not wedged:
         both = guest.outcome(80) is Connect.OK and guest.outcome(32526) is Connect.OK
         return Verdict(
@@ -455,6 +457,31 @@ def _in_order(
                 in_guest(facts, wish, f"systemctl restart {shlex.quote(unit)}"),
                 effect="a fresh start of the agent",
                 downtime="none",
+            ),
+        ),
+    )
+
+
+def _agent_not_seen(guest: GuestFacts) -> bool:
+    """No worker of the agent was seen, and the guest was too slow to tell its unit or its processes.
+
+    That the Wire Server answers root is no sign of the agent's life then.
+    """
+    if any(process.worker for process in guest.processes or ()):
+        return False
+    return bool({"service", "processes"} & set(guest.missing)) or agent.without_worker(guest) is not None
+
+
+def _too_slow_to_tell(facts: Facts, because: tuple[Reason, ...]) -> Verdict:
+    return Verdict(
+        Scenario.UNCERTAIN,
+        Confidence.WEAK,
+        "Azure shows the agent Ready and the Wire Server answers, but the guest did not show an agent at work",
+        candidates=(Scenario.HEALTHY, Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED),
+        because=because,
+        next_steps=(
+            NextStep(
+                "ask again: a busy guest misses the probe's time limit", diagnose_again(facts), effect="reads only"
             ),
         ),
     )

@@ -451,3 +451,16 @@ def test_what_the_guest_had_no_time_or_room_for_is_named():
     said = [reason.what for reason in found.not_checked]
     assert "the guest did not tell in time: firewall, disk" in said
     assert "left out of the guest's answer for size: 300 bytes of journal" in said
+
+
+@pytest.mark.parametrize("missing", ["service", "processes"])
+def test_a_guest_too_slow_to_show_its_agent_is_not_called_healthy(missing):
+    silent = replace(guest(ServiceFacts(), processes=(DAEMON,)), missing=(missing, "network"))
+    found = verdict(silent, vm=READY)
+    assert found.scenario is Scenario.UNCERTAIN
+    assert Scenario.AGENT_STOPPED in found.candidates
+    assert verdict(replace(silent, processes=ALIVE), vm=READY).scenario is Scenario.HEALTHY
+
+
+def test_a_daemon_that_has_had_no_worker_for_an_hour_is_not_called_healthy():
+    assert verdict(guest(LONG, processes=(DAEMON,)), vm=READY).scenario is Scenario.UNCERTAIN
