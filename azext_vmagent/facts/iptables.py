@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import takewhile
+from types import MappingProxyType
 
 from azext_vmagent.facts.rules import (
     Action,
@@ -20,7 +21,7 @@ from azext_vmagent.facts.rules import (
 )
 
 Sets = Mapping[str, Sequence[str]]
-_NO_SETS: Sets = {}
+_NO_SETS: Sets = MappingProxyType({})
 
 _LONG = {
     "--destination": "-d",

@@ -213,7 +213,7 @@ def anything(draw: st.DrawFn) -> Facts:
 
 def each_verdict(test):
     """Run a test on the verdict of any facts."""
-    return settings(max_examples=100, deadline=None, derandomize=True)(given(anything(), wishes)(test))
+    return settings(max_examples=100)(given(anything(), wishes)(test))
 
 
 def dead_port(seen: Facts) -> bool:
