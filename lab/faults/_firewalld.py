@@ -1,19 +1,29 @@
-"""firewalld, which the guest has installed and off. One that ran before goes on running after the healing."""
+"""firewalld, which the guest has installed and off. One that ran before goes on running after the healing.
+
+It flushes every iptables table when it starts, reloads and stops, the agent's own rules among them. The agent puts them
+back within half a minute; so that a healed guest is as it was at once, they are kept and put back here.
+"""
 
 from __future__ import annotations
 
 from lab.arm.vm import LabVm
-from lab.faults._in_guest import as_root
+from lab.faults._in_guest import as_root, remove_empty_table
 
 _STARTED = "/run/lab-started-firewalld"
+_KEPT = "/run/lab-security-rules"
 _UNIT = "firewalld.service"
 
 
 def start(vm: LabVm) -> None:
     """Have it running."""
+    as_root(vm, f"iptables-save -t security >{_KEPT}")
     as_root(vm, f"systemctl -q is-active {_UNIT} || {{ systemctl start {_UNIT} && touch {_STARTED}; }}", 120)
 
 
 def stop(vm: LabVm) -> None:
-    """Stop it if it was started for a fault."""
+    """Stop it if it was started for a fault; put back what it flushed."""
     as_root(vm, f"if [ -e {_STARTED} ]; then systemctl stop {_UNIT}; rm {_STARTED}; fi", 120)
+    as_root(vm, f"iptables-restore -w -T security <{_KEPT}; rm {_KEPT}")
+    for family in ("ip", "ip6"):
+        for table in ("filter", "nat", "mangle", "raw"):
+            remove_empty_table(vm, table, family)
