@@ -23,7 +23,9 @@ def start(vm: LabVm) -> None:
 def stop(vm: LabVm) -> None:
     """Stop it if it was started for a fault; put back what it flushed."""
     as_root(vm, f"if [ -e {_STARTED} ]; then systemctl stop {_UNIT}; rm {_STARTED}; fi", 120)
-    as_root(vm, f"iptables-restore -w -T security <{_KEPT}; rm {_KEPT}")
+    # rule by rule: iptables-restore would also make the chains that no rule needs
+    again = f"sed -n 's/^-A/iptables -w -t security -A/p' {_KEPT} | sh"
+    as_root(vm, f"nft delete table ip security 2>/dev/null; {again}; rm {_KEPT}")
     for family in ("ip", "ip6"):
         for table in ("filter", "nat", "mangle", "raw"):
             remove_empty_table(vm, table, family)
