@@ -326,6 +326,8 @@ def wedged_cause(guest: GuestFacts) -> Cause | None:
             "It stays active and reports nothing while the file exists.",
             "/var/lib/waagent/disable_agent",
         )
+    if guest.config_present is False and processes and not workers:
+        return _config_missing()
     if guest.service.frozen:
         unit = guest.service.unit or ""
         return Cause(

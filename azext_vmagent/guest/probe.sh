@@ -46,7 +46,7 @@ unit() {
         /^LoadState=not-found/ { absent = 1 }
         id ~ /slice$/ && !/^IPAddress/ || id ~ /proxy/ && !/State=/ { next }
         { gsub(/\/\/[^\/@ ]*@/, "//***@") }
-        /=$|^(PrivateNetwork|NeedDaemonReload)=no$|^NRestarts=0$|^FreezerState=running$/ || (/^DropInPaths=/ && !/\.d\/[^ ]*\.conf/) { next }
+        /=~?$|^(PrivateNetwork|NeedDaemonReload)=no$|^NRestarts=0$|^FreezerState=running$/ || (/^DropInPaths=/ && !/\.d\/[^ ]*\.conf/) { next }
         /^DropInPaths=/ { sub(/=.*/, "&", $0); gsub(/[^ =]*(10-Slice|11-CPU[A-Za-z]*|12-CPU[A-Za-z]*)\.conf */, ""); if (/=$/) next }
         { text = text (text == "" ? "" : "\n") $0 }
         END { flush(); if (!n && NR) print "unit none" }' "$dir/shown"

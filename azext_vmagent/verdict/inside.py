@@ -463,25 +463,27 @@ def _in_order(
 
 
 def _agent_not_seen(guest: GuestFacts) -> bool:
-    """No worker of the agent was seen, and the guest was too slow to tell its unit or its processes.
+    """No worker of the agent: none yet, none any more, or the guest was too slow to tell.
 
     That the Wire Server answers root is no sign of the agent's life then.
     """
     if any(process.worker for process in guest.processes or ()):
         return False
-    return bool({"service", "processes"} & set(guest.missing)) or agent.without_worker(guest) is not None
+    return bool(guest.processes) or bool({"service", "processes"} & set(guest.missing))
 
 
 def _too_slow_to_tell(facts: Facts, because: tuple[Reason, ...]) -> Verdict:
     return Verdict(
         Scenario.UNCERTAIN,
         Confidence.WEAK,
-        "Azure shows the agent Ready and the Wire Server answers, but the guest did not show an agent at work",
+        "Azure shows the agent Ready and the Wire Server answers, but no worker of the agent was seen",
         candidates=(Scenario.HEALTHY, Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED),
         because=because,
         next_steps=(
             NextStep(
-                "ask again: a busy guest misses the probe's time limit", diagnose_again(facts), effect="reads only"
+                "ask again in a minute: an agent that was just started has no worker yet, and a busy guest tells late",
+                diagnose_again(facts),
+                effect="reads only",
             ),
         ),
     )

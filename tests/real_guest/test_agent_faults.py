@@ -77,7 +77,7 @@ FAULTS = {
     "agent-proxy-environment": Expected("healthy", to_worker=True),
     "agent-proxy-configured": Expected("healthy", to_worker=True),
     "extensions-disabled": Expected("agent-degraded", "L13", "/etc/waagent.conf: Extensions.Enabled=n", to_worker=True),
-    "openssl-missing": Expected("agent-stopped", "L21", "openssl", ("no program openssl",), others=("L05",)),
+    "openssl-missing": Expected("agent-stopped", "L21", "openssl", ("no program openssl",)),
     "disk-full": Expected("agent-stopped", "L16", "/", ("KiB and", "inodes free for root")),
     "inodes-full": Expected("agent-stopped", "L17", "/var/lib/waagent", ("and 0 inodes free",)),
     "root-read-only": Expected("agent-stopped", "L31", "/", ("read-only",)),

@@ -111,6 +111,11 @@ def test_a_missing_configuration_outweighs_the_crash_that_it_makes():
     assert named(found)[1:] == ("L25", "/etc/waagent.conf")
 
 
+def test_a_daemon_about_to_die_of_a_missing_configuration_is_not_called_healthy():
+    found = verdict(guest(config_present=False, processes=(DAEMON,)), vm=READY)
+    assert named(found) == (Scenario.AGENT_STOPPED, "L25", "/etc/waagent.conf")
+
+
 def test_a_missing_configuration_does_not_stop_an_agent_that_runs():
     assert verdict(guest(config_present=False, processes=ALIVE), vm=READY).scenario is Scenario.HEALTHY
 
@@ -462,5 +467,7 @@ def test_a_guest_too_slow_to_show_its_agent_is_not_called_healthy(missing):
     assert verdict(replace(silent, processes=ALIVE), vm=READY).scenario is Scenario.HEALTHY
 
 
-def test_a_daemon_that_has_had_no_worker_for_an_hour_is_not_called_healthy():
-    assert verdict(guest(LONG, processes=(DAEMON,)), vm=READY).scenario is Scenario.UNCERTAIN
+@pytest.mark.parametrize("minutes", [0, 60])
+def test_a_daemon_without_a_worker_is_not_called_healthy(minutes):
+    started = replace(LONG, active_since=ASKED - timedelta(minutes=minutes))
+    assert verdict(guest(started, processes=(DAEMON,)), vm=READY).scenario is Scenario.UNCERTAIN

@@ -100,7 +100,8 @@ def test_an_agent_that_runs_and_may_not_work_is_scenario_1(more, code):
 
 
 def test_an_agent_process_that_sleeps_is_not_halted():
-    assert verdict(guest(processes=(AgentProcess(77, "S", "waagent -daemon"),)), vm=READY).scenario is Scenario.HEALTHY
+    asleep = (AgentProcess(77, "S", "waagent -daemon"), AgentProcess(78, "S", "waagent -run-exthandlers"))
+    assert verdict(guest(processes=asleep), vm=READY).scenario is Scenario.HEALTHY
 
 
 def test_stopped_and_blocked_names_both_and_undoes_both():

@@ -227,5 +227,9 @@ def test_a_kernel_that_complains_of_the_disk_the_agent_waits_for_is_scenario_4()
 
 def test_a_complaint_that_is_history_and_a_moments_wait_are_no_hang():
     sleeps = replace(WAITS, state="S")
-    for inside in (guest(RUNS, processes=(sleeps,), kernel_words=(COMPLAINT.text,)), guest(RUNS, processes=(WAITS,))):
+    worker = AgentProcess(315, "S", "/usr/bin/python3 -u /usr/sbin/waagent -run-exthandlers")
+    for inside in (
+        guest(RUNS, processes=(sleeps, worker), kernel_words=(COMPLAINT.text,)),
+        guest(RUNS, processes=(WAITS, worker)),
+    ):
         assert verdict(inside, SSH, vm=READY).scenario is Scenario.HEALTHY
