@@ -1,12 +1,13 @@
 # make demo   the main job on recorded guests: real az, the installed wheel, the stand-in Azure
-# make test   everything: linters, fast tests, then the real guest under QEMU (root, Debian)
+# make test   linters, fast tests, the real az on recorded guests, then the real guest under QEMU (root, Debian)
+# make test-faults   every fault of the laboratory made in the real guest
 PYTHON ?= python3
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 SOURCES := $(shell find azext_vmagent -type f -not -name '*.pyc') setup.py README.md HISTORY.rst
 export VMAGENT_LAB_EXTENSIONS := $(CURDIR)/build/extensions
 
-.PHONY: venv wheel extension demo test lint test-fast test-az lab-test bench record clean
+.PHONY: venv wheel extension demo test lint test-fast test-az lab-test test-faults bench record clean
 
 venv: $(VENV)/ready
 
@@ -50,6 +51,10 @@ test-az: build/extension
 
 lab-test: build/extension
 	$(BIN)/python -m lab.test
+
+# every fault of the laboratory in the real guest, one by one
+test-faults: build/extension
+	$(BIN)/python -m lab.test --every-fault
 
 test: lint test-fast test-az lab-test
 

@@ -19,7 +19,7 @@ _BY_TOOL = {
     "ufw": ("N05", "ufw-rule", "A ufw rule denies the Wire Server"),
     "nft": ("N06", "nftables-rule", "An nftables rule drops the Wire Server"),
     "agent": ("N04", "agent-rules-half-applied", "The agent's own rules are half applied and stop root as well"),
-    "traffic-control": ("N22", "traffic-control", "Traffic control loses what goes to the Wire Server"),
+    "traffic-control": ("N23", "traffic-control", "Traffic control loses what goes to the Wire Server"),
     "ip-route": ("N08", "route-blocks", "A route keeps the guest from the Wire Server"),
 }
 _KEPT = {

@@ -469,7 +469,7 @@ def _agent_not_seen(guest: GuestFacts) -> bool:
     """
     if any(process.worker for process in guest.processes or ()):
         return False
-    return bool(guest.processes) or bool({"service", "processes"} & set(guest.missing))
+    return guest.processes is not None or bool({"service", "processes"} & set(guest.missing))
 
 
 def _too_slow_to_tell(facts: Facts, because: tuple[Reason, ...]) -> Verdict:

@@ -6,6 +6,11 @@ from lab.arm.vm import LabVm
 from lab.faults._in_guest import as_root, remove_empty_table
 
 _KEPT = "/run/lab-ufw"
+#: ufw's own chains, and the jumps to them, stay when it is off
+_REMOVE_CHAINS = (
+    "{tool}-save -t filter | sed -n 's/^-A \\(.* -j ufw6*-.*\\)/\\1/p' | while read -r rule; do {tool} -D $rule; done; "
+    "{tool}-save -t filter | sed -n 's/^:\\(ufw6*-[^ ]*\\).*/\\1/p' | while read -r chain; do {tool} -X $chain; done"
+)
 
 
 def enable(vm: LabVm, *rules: str) -> None:
@@ -19,5 +24,6 @@ def enable(vm: LabVm, *rules: str) -> None:
 def disable(vm: LabVm) -> None:
     """Turn it off; put its files back, and remove the empty chains that it leaves behind."""
     as_root(vm, f"ufw --force disable && cp -a {_KEPT}/etc / && rm -r {_KEPT}", 90)
-    for family in ("ip", "ip6"):
+    for tool, family in (("iptables", "ip"), ("ip6tables", "ip6")):
+        as_root(vm, _REMOVE_CHAINS.format(tool=tool), 90)
         remove_empty_table(vm, "filter", family)

@@ -13,6 +13,7 @@ def inject(vm: LabVm) -> None:
     as_root(vm, f"systemctl stop {AGENT}; mv {_MODULE} {_MODULE}.away", 90)
     drop_in(vm, "[Service]\\nRestart=always\\nRestartSec=5\\n")
     restart_agent(vm)
+    as_root(vm, f"while systemctl show -p NRestarts {AGENT} | grep -qx NRestarts=0; do sleep 0.2; done", 60)
 
 
 def heal(vm: LabVm) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -130,9 +131,13 @@ class Getty:
                 target(data)
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        pid = self._process.pid
+        session = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        self._process.kill()
         self._process.wait()
+        for leader in session:  # with it the line hangs up on all that the session started
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(leader), signal.SIGKILL)
         self._theirs.close()
         self._ours.close()
         os.close(self._slave)

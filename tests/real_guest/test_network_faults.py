@@ -18,7 +18,7 @@ import pytest
 from azext_vmagent.guest import probe_script
 from tests.laboratory import Laboratory, cause, said, scenario
 
-pytestmark = pytest.mark.real_guest
+pytestmark = [pytest.mark.real_guest, pytest.mark.every_fault]
 
 IP = "168.63.129.16"
 OWN_DROP = f"-A OUTPUT -d {IP}/32 -p tcp -m conntrack --ctstate INVALID,NEW -j DROP"
@@ -45,7 +45,7 @@ BLOCKS = {
     "wire-server-unreachable": ("N08", f"unreachable {IP}", f"ip route del unreachable {IP}"),
     "wire-server-prohibit": ("N08", f"prohibit {IP}", f"ip route del prohibit {IP}"),
     "wire-server-ip-rule": ("N08", "blackhole default table 100", "ip route del blackhole default table 100"),
-    "wire-server-netem": ("N22", "netem 30: dev eth0 parent 1:4 limit 1000 loss 100%", "tc qdisc del dev eth0 parent"),
+    "wire-server-netem": ("N23", "netem 30: dev eth0 parent 1:4 limit 1000 loss 100%", "tc qdisc del dev eth0 parent"),
     "wire-server-ufw": ("N05", f"deny any any {IP} any 0.0.0.0/0 out", f"ufw delete deny out to {IP}"),
     "wire-server-ufw-default": ("N05", "-P OUTPUT DROP", f"ufw allow out proto tcp to {IP} port 80,32526"),
 }  # fmt: skip

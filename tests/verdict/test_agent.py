@@ -264,8 +264,6 @@ def test_a_unit_that_runs_something_else_than_the_agent_is_told():
     assert named(found) == (Scenario.AGENT_STOPPED, "L44", "/x.conf: ExecStart=/bin/sleep infinity")
     assert found.confidence is Confidence.LIKELY
     assert verdict(guest(LONG, processes=None), vm=READY).scenario is Scenario.HEALTHY
-    fresh = replace(LONG, active_since=ASKED - timedelta(seconds=3))
-    assert verdict(guest(fresh, processes=()), vm=READY).scenario is Scenario.HEALTHY
 
 
 def test_a_daemon_without_a_worker_is_wedged_only_after_minutes_and_only_if_nothing_blocks_it():
@@ -471,3 +469,8 @@ def test_a_guest_too_slow_to_show_its_agent_is_not_called_healthy(missing):
 def test_a_daemon_without_a_worker_is_not_called_healthy(minutes):
     started = replace(LONG, active_since=ASKED - timedelta(minutes=minutes))
     assert verdict(guest(started, processes=(DAEMON,)), vm=READY).scenario is Scenario.UNCERTAIN
+
+
+def test_an_active_unit_between_two_of_its_processes_is_not_called_healthy():
+    restarted = replace(RUNS, active_since=ASKED - timedelta(seconds=1))
+    assert verdict(guest(restarted, processes=()), vm=READY).scenario is Scenario.UNCERTAIN

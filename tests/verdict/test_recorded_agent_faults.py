@@ -38,7 +38,8 @@ def test_each_recorded_answer_is_whole_small_and_gives_the_verdict(fault):
     assert facts.guest.complete
     found = decide(facts, OPS)
     code = found.cause.code if found.cause else None
-    assert (found.scenario.value, code) == (expected.scenario, expected.code)
+    assert found.scenario.value in expected.scenario.split(" or ")
+    assert code == expected.code
     assert expected.culprit in ((found.cause.culprit or "") if found.cause else "")
     said = "\n".join(f"{r.what} {r.excerpt or ''}" for r in (*found.because, *found.ruled_out, *found.not_checked))
     assert [text for text in expected.evidence if text not in said] == []

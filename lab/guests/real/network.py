@@ -24,7 +24,8 @@ _CLIENT = "198.51.100.7"
 _TAP_MAC = "12:34:56:78:9a:bc"
 
 #: A client's packet to the public address goes to the guest itself: a dead guest is silence and a closed port is the
-#: guest's own refusal, as with a real public address.
+#: guest's own refusal, as with a real public address. A guest that sends from an address which is not its own is not
+#: heard, as on Azure.
 _TRANSLATION = f"""
 table ip lab {{
     chain output {{
@@ -34,6 +35,10 @@ table ip lab {{
     chain postrouting {{
         type nat hook postrouting priority 100
         oifname "{TAP}" ip saddr 127.0.0.0/8 snat to {_CLIENT}
+    }}
+    chain spoofing {{
+        type filter hook prerouting priority -300
+        iifname "{TAP}" ip saddr != {{ {PRIVATE_ADDRESS}, 0.0.0.0 }} drop
     }}
 }}
 """
