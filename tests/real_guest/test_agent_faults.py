@@ -125,6 +125,15 @@ def test_fault(lab: Laboratory, fingerprint: str, fault: str) -> None:
     assert lab.in_guest(FINGERPRINT) == fingerprint
 
 
+def test_a_disabled_agent_is_told_from_a_stopped_one(lab: Laboratory, fingerprint: str) -> None:
+    lab.lab("fault", "agent-disabled")
+    document = lab.inside()
+    lab.lab("heal")
+    assert (scenario(document), cause(document)["code"], cause(document)["culprit"]) == ("agent-stopped", "L02", UNIT)
+    assert "systemctl enable --now walinuxagent" in document["verdict"]["nextSteps"][0]["command"]
+    assert lab.in_guest(FINGERPRINT) == fingerprint
+
+
 def test_the_healed_guest_is_healthy_and_was_sent_no_run_command(lab: Laboratory) -> None:
     lab.in_guest(WORKER)
     assert run_commands(lab.requests()) == []

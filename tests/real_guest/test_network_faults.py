@@ -210,3 +210,16 @@ def test_a_root_device_that_is_not_there_is_scenario_4(lab: Laboratory) -> None:
     assert (scenario(found), cause(found)["code"], cause(found)["culprit"]) == ("os-not-running", "B11", "/dev/vdz")
     lab.lab("heal")
     lab.wait_for_agent("Ready")
+
+
+def test_a_kernel_that_panicked_is_scenario_4(lab: Laboratory) -> None:
+    lab.lab("renew")
+    lab.lab("fault", "kernel-panic")
+    end = time.monotonic() + 60
+    while "end Kernel panic" not in lab.az("vm", "boot-diagnostics", "get-boot-log", "-g", "lab", "-n", "vm1").stdout:
+        assert time.monotonic() < end
+        time.sleep(2)
+    found = lab.diagnose("vm1")
+    assert (scenario(found), found["verdict"]["confidence"]) == ("os-not-running", "certain")
+    assert "Kernel panic - not syncing: sysrq triggered crash" in said(found)
+    lab.lab("renew")
