@@ -47,7 +47,7 @@ test-fast: $(VENV)/ready
 
 # the real az against recorded guests
 test-az: build/extension
-	$(BIN)/python -m pytest -q -m az
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m az
 
 lab-test: build/extension
 	$(BIN)/python -m lab.test

@@ -183,7 +183,7 @@ def shell_in_guest(home: Home, options: argparse.Namespace) -> int:
 
 
 def _prepared(home: Home, login: str) -> tuple[az.Endpoints, dict[str, str]]:
-    told = ask(home.control, "endpoints")
+    told = ask(home.control, "endpoints", login=login)
     endpoints = az.Endpoints(**{**told, "ca": Path(told["ca"])})
     return endpoints, az.prepare(endpoints, login, home.az(login))
 

@@ -112,7 +112,7 @@ def inside(namespace: str | None, command: Sequence[str]) -> list[str]:
 def prepare(endpoints: Endpoints, login: str, folder: Path) -> dict[str, str]:
     """The whole environment for `az`, with the cloud registered and logged in; done once per laboratory and login."""
     if login == "cloud-shell" and not endpoints.cloud_shell:
-        raise LabError("Cloud Shell's token port 50342 was taken when this laboratory came up; only one can have it")
+        raise LabError("Cloud Shell's token port 50342 is taken, by another laboratory perhaps; only one can have it")
     folder.mkdir(parents=True, exist_ok=True)
     bundle = folder / "ca-bundle.pem"
     if not bundle.exists():

@@ -74,7 +74,6 @@ class Daemon:
                 self._add(self._real_guest())
             for index, (name, recording) in enumerate(recorded):
                 self._add(self._recorded_guest(name, recording, f"127.0.{20 + index}.4"))
-            self._serve_cloud_shell()
             self.phase = "up"
         except Exception as error:
             self.phase, self.error = "failed", f"{type(error).__name__}: {error}"
@@ -109,7 +108,7 @@ class Daemon:
         return guest
 
     def _serve_cloud_shell(self) -> None:
-        """The port is fixed: without it only the Cloud Shell login is missing."""
+        """The port is fixed, so it is taken only when somebody wants to log in that way."""
         with contextlib.suppress(OSError):
             self.server.serve_cloud_shell(namespaces.listen(CLOUD_SHELL_PORT, self.namespace))
             self.cloud_shell = True
@@ -154,8 +153,10 @@ class Daemon:
             "sshPort": vm.guest.ssh_port,
         }
 
-    def endpoints(self) -> dict[str, Any]:
-        """What `az` needs to know."""
+    def endpoints(self, login: str) -> dict[str, Any]:
+        """What `az` needs to know to log in that way."""
+        if login == "cloud-shell" and not self.cloud_shell:
+            self._serve_cloud_shell()
         return {
             "base_url": self.cloud.base_url,
             "identity_header": self.cloud.identity_header,

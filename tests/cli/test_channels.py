@@ -25,7 +25,7 @@ from tests.laboratory import (
     scenario,
 )
 
-pytestmark = pytest.mark.az
+pytestmark = [pytest.mark.az, pytest.mark.xdist_group("ways in")]
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ import pytest
 
 from tests.laboratory import EXTENSIONS, RECORDINGS, ROOT, Laboratory, arm_calls, run_commands, said, scenario
 
-pytestmark = pytest.mark.az
+pytestmark = [pytest.mark.az, pytest.mark.xdist_group("Cloud Shell's port")]
 
 VMS = (
     "healthy",

@@ -18,7 +18,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 RESOURCE = ["--resource-group", "lab", "--name", "vm1"]
 
-pytestmark = pytest.mark.az
+pytestmark = [pytest.mark.az, pytest.mark.xdist_group("Cloud Shell's port")]
 
 
 class Laboratory:
@@ -120,7 +120,7 @@ def test_the_journal_and_injected_denial(laboratory: Laboratory) -> None:
 
 def test_cloud_shell_login(laboratory: Laboratory) -> None:
     result = laboratory.run("az", "--login", "cloud-shell", "account", "show")
-    if "50342 was taken" in result.stderr:
+    if "50342 is taken" in result.stderr:
         pytest.skip("another laboratory on this machine has Cloud Shell's port")
     account = json.loads(result.stdout)
     assert account["user"] == {"cloudShellID": True, "name": "lab@example.com", "type": "user"}
