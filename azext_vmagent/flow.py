@@ -42,7 +42,8 @@ from azext_vmagent.facts.reading import (
 )
 from azext_vmagent.guest import probe_script, windows_probe_script
 from azext_vmagent.model import Answer, Evidence, State, Target, Verdict
-from azext_vmagent.verdict.decide import decide, one_key_would_tell, one_more_minute_would_tell
+from azext_vmagent.verdict.decide import decide
+from azext_vmagent.verdict.signs import one_key_would_tell, one_more_minute_would_tell
 
 #: what the outside evidence may take at most, so that something is left for the look inside
 OUTSIDE_SECONDS = 25.0

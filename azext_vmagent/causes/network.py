@@ -125,6 +125,18 @@ def _renew(name: str, guest: GuestFacts) -> str:
     return f"dhclient {name}"
 
 
+def reset_step(facts: Facts, link: str = LINK) -> NextStep:
+    """Reset the NIC from outside (``az vm repair reset-nic``): needs neither agent nor network."""
+    return NextStep(
+        "reset the network interface",
+        az_vm("repair reset-nic", facts),
+        effect="a new configuration of the NIC, which undoes a static address set in the guest",
+        risk="two restarts; the private address changes for a moment",
+        downtime="5-10 min",
+        link=link,
+    )
+
+
 def remedies(facts: Facts) -> tuple[NextStep, ...]:
     """The console changes least; a restart undoes what was not made permanent."""
     return (
@@ -143,12 +155,5 @@ def remedies(facts: Facts) -> tuple[NextStep, ...]:
             risk="unsaved work in the guest is lost",
             downtime="1-3 min",
         ),
-        NextStep(
-            "reset the network interface",
-            az_vm("repair reset-nic", facts),
-            effect="a new configuration of the NIC, which undoes a static address set in the guest",
-            risk="two restarts; the private address changes for a moment",
-            downtime="5-10 min",
-            link=LINK,
-        ),
+        reset_step(facts),
     )

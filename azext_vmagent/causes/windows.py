@@ -11,8 +11,9 @@ import shlex
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from azext_vmagent.causes import network
 from azext_vmagent.causes.access import az_vm
-from azext_vmagent.facts.firewall import WIRE_SERVER, BlockingRule
+from azext_vmagent.facts.firewall_facts import WIRE_SERVER, BlockingRule
 from azext_vmagent.facts.guest_facts import Connect, GuestFacts, LogLine
 from azext_vmagent.facts.reading import RUN_COMMAND, Facts
 from azext_vmagent.facts.windows_facts import AGENT_SERVICES, WindowsFacts, WindowsService
@@ -415,12 +416,5 @@ def nic_remedies(facts: Facts, off: tuple[str, ...]) -> tuple[NextStep, ...]:
     ]
     return (
         *steps,
-        NextStep(
-            "reset the network interface",
-            az_vm("repair reset-nic", facts),
-            effect="a new configuration of the NIC, which undoes a static address set in the guest",
-            risk="two restarts; the private address changes for a moment",
-            downtime="5-10 min",
-            link=NIC_LINK,
-        ),
+        network.reset_step(facts, NIC_LINK),
     )

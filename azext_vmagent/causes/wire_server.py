@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from azext_vmagent.causes.access import in_guest
 from azext_vmagent.channels.choice import Wish
-from azext_vmagent.facts.firewall import BlockingRule
+from azext_vmagent.facts.firewall_facts import BlockingRule
 from azext_vmagent.facts.guest import Connect, GuestFacts
 from azext_vmagent.facts.reading import Facts
 from azext_vmagent.model import Cause, NextStep

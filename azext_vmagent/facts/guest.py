@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from math import isfinite
 
-from azext_vmagent.facts.firewall import Listings, Path, blocking_rules
+from azext_vmagent.facts.firewall import blocking_rules
+from azext_vmagent.facts.firewall_facts import Listings, Path
 from azext_vmagent.facts.guest_facts import (
     AgentProcess,
     Connect,

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from azext_vmagent.facts.firewall import RuleAnalysis
+from azext_vmagent.facts.firewall_facts import RuleAnalysis
 
 if TYPE_CHECKING:
     from azext_vmagent.facts.windows_facts import WindowsFacts

@@ -16,7 +16,7 @@ from datetime import datetime, timezone
 from math import isfinite
 from typing import Any
 
-from azext_vmagent.facts.firewall import RuleAnalysis
+from azext_vmagent.facts.firewall_facts import RuleAnalysis
 from azext_vmagent.facts.guest_facts import (
     AgentProcess,
     Connect,

@@ -100,6 +100,11 @@ class VmFacts:
         """The names of the extensions that are still being worked on."""
         return tuple(extension.name for extension in self.extensions if extension.transitioning)
 
+    @property
+    def failing_extensions(self) -> tuple[ExtensionFacts, ...]:
+        """Those that have failed or are still being worked on."""
+        return tuple(extension for extension in self.extensions if extension.state in ("failed", "transitioning"))
+
 
 def parse_vm(vm: Any) -> VmFacts:
     """Facts from the answer of ``GET virtualMachines/{name}?$expand=instanceView``. Never raises on odd or missing

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from azext_vmagent.facts.firewall import BlockingRule
+from azext_vmagent.facts.firewall_facts import BlockingRule
 from azext_vmagent.facts.guest_facts import LogFacts, LogLine, WireTest
 
 AGENT_SERVICES = ("WindowsAzureGuestAgent", "RdAgent")

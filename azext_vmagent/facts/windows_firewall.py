@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from azext_vmagent.facts.firewall import WIRE_PORTS, WIRE_SERVER, BlockingRule, RuleAnalysis, UndecidedRule
+from azext_vmagent.facts.firewall_facts import WIRE_PORTS, WIRE_SERVER, BlockingRule, RuleAnalysis, UndecidedRule
 from azext_vmagent.facts.rules import address_range, number_range
 from azext_vmagent.facts.windows_facts import FirewallProfile
 

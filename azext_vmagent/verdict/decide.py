@@ -1,8 +1,9 @@
 """Facts in, one verdict out. Pure, and the only place where scenarios are told apart.
 
-Read it top to bottom: the first rule that applies answers. What the guest says about itself outweighs what is seen from
-outside; what is seen now outweighs the platform's word, which lags by minutes; a source that gave nothing never counts
-as evidence. A verdict that rests on one piece of evidence is «likely», on two independent ones «certain».
+Read it top to bottom: the first rule that applies answers (``signs.py`` has the words). What the guest says about
+itself outweighs what is seen from outside; what is seen now outweighs the platform's word, which lags by minutes; a
+source that gave nothing never counts as evidence. A verdict that rests on one piece of evidence is «likely», on two
+independent ones «certain».
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 from azext_vmagent.causes import boot, network, platform
-from azext_vmagent.causes.access import az_vm, diagnose_again, ssh_login, vm_arguments
+from azext_vmagent.causes.access import az_vm, diagnose_again
 from azext_vmagent.causes.run_command import with_channel_causes
 from azext_vmagent.channels.choice import Wish, contradiction
 from azext_vmagent.facts.host_metrics import CpuState, NetworkTrend
 from azext_vmagent.facts.instance_view import AgentStatus
-from azext_vmagent.facts.port import PortOutcome, way_is_open
+from azext_vmagent.facts.port import PortOutcome
 from azext_vmagent.facts.reading import (
     GUEST_CHANNELS,
     HOST_METRICS,
@@ -32,7 +33,9 @@ from azext_vmagent.facts.reading import (
 from azext_vmagent.facts.serial_log import Outlook, SerialState
 from azext_vmagent.model import Confidence, NextStep, Reason, Scenario, State, Verdict
 from azext_vmagent.verdict import evidence_lines as say
+from azext_vmagent.verdict import signs
 from azext_vmagent.verdict.inside import decide_inside
+from azext_vmagent.verdict.settling import settle
 from azext_vmagent.verdict.unseen import not_checked
 
 #: a VM younger than this may simply not have reported yet (Windows images take the longest)
@@ -92,10 +95,10 @@ def _powered_off(facts: Facts, _wish: Wish) -> Verdict | None:
 
 def _not_booted(facts: Facts, _wish: Wish) -> Verdict | None:
     serial = facts.serial
-    if serial is None or serial.outlook is not Outlook.NOT_BOOTED or _alive(facts):
+    if serial is None or serial.outlook is not Outlook.NOT_BOOTED or signs.alive(facts):
         return None
     cause = boot.serial_cause(serial)
-    agrees = _silent(facts) or _refused(facts) or _times_out(facts)
+    agrees = signs.silent(facts) or signs.refused(facts) or signs.times_out(facts)
     hung = serial.state is SerialState.HUNG
     return Verdict(
         Scenario.OS_NOT_RUNNING,
@@ -173,7 +176,7 @@ def _platform_event(facts: Facts, _wish: Wish) -> Verdict | None:
         health is None
         or not health.platform_event
         or health.state.lower() not in ("unavailable", "degraded")
-        or _alive(facts)
+        or signs.alive(facts)
     ):
         return None
     redeploy = boot.redeploy_step(facts)
@@ -192,7 +195,7 @@ def _platform_event(facts: Facts, _wish: Wish) -> Verdict | None:
 
 def _booting(facts: Facts, _wish: Wish) -> Verdict | None:
     serial = facts.serial
-    if serial is None or serial.outlook is not Outlook.BOOTING or _alive(facts):
+    if serial is None or serial.outlook is not Outlook.BOOTING or signs.alive(facts):
         return None
     return Verdict(
         Scenario.UNCERTAIN,
@@ -217,20 +220,20 @@ def _programs_hang(facts: Facts, wish: Wish) -> Verdict | None:
     That alone is no proof (a slow directory service, lost packets); the kernel's own complaint, or processors that are
     busy to the last, or a console that does not react, make it one.
     """
-    stuck = _accepts_only(facts) or (_greets(facts) and facts.state(SSH) is State.TIMED_OUT)
-    if facts.guest is not None or not stuck or _console_lives(facts):
+    stuck = signs.accepts_only(facts) or (signs.greets(facts) and facts.state(SSH) is State.TIMED_OUT)
+    if facts.guest is not None or not stuck or signs.console_lives(facts):
         return None
     serial, metrics = facts.serial, facts.metrics
     complains = serial is not None and serial.state is SerialState.HUNG
-    pegged = _accepts_only(facts) and metrics is not None and metrics.cpu is CpuState.PEGGED
-    if not complains and not pegged and not _console_hangs(facts):
+    pegged = signs.accepts_only(facts) and metrics is not None and metrics.cpu is CpuState.PEGGED
+    if not complains and not pegged and not signs.console_hangs(facts):
         candidates = (Scenario.OS_NOT_RUNNING, Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED)
         return _outside_uncertain(facts, wish, candidates, "The guest's kernel answers, a login gets nowhere")
     lines = say.serial_lines(serial, 3) if serial is not None and complains else ()
-    login = () if _accepts_only(facts) else (Reason(facts.detail(SSH), SSH),)
+    login = () if signs.accepts_only(facts) else (Reason(facts.detail(SSH), SSH),)
     return Verdict(
         Scenario.OS_NOT_RUNNING,
-        Confidence.CERTAIN if complains or _silent(facts) else Confidence.LIKELY,
+        Confidence.CERTAIN if complains or signs.silent(facts) else Confidence.LIKELY,
         "The guest OS hangs: its kernel answers, its programs do not",
         cause=(boot.serial_cause(serial) if serial is not None and complains else None) or boot.HUNG_PROGRAMS,
         because=(*lines, *login, *_outside(facts, ports=True)),
@@ -246,9 +249,9 @@ def _ready(facts: Facts, wish: Wish) -> Verdict | None:
         vm is None
         or vm.agent is not AgentStatus.READY
         or facts.guest is not None
-        or _fell(facts)
-        or _dead_port(facts)
-        or _serial_speaks_against(facts)
+        or signs.fell(facts)
+        or signs.dead_port(facts)
+        or signs.serial_speaks_against(facts)
     ):
         return None
     if any(facts.state(channel) is State.TIMED_OUT for channel in GUEST_CHANNELS if channel != SERIAL_CONSOLE):
@@ -275,15 +278,19 @@ def _ready(facts: Facts, wish: Wish) -> Verdict | None:
 def _network_or_hang(facts: Facts, wish: Wish) -> Verdict | None:
     """Scenarios 3 and 4 of a guest that had booted: its traffic stopped; is its processor alive?"""
     metrics, serial = facts.metrics, facts.serial
-    if _alive(facts) or _refused(facts) or not (_fell(facts) or _dead_port(facts) or _serial_network_down(facts)):
+    if (
+        signs.alive(facts)
+        or signs.refused(facts)
+        or not (signs.fell(facts) or signs.dead_port(facts) or signs.serial_network_down(facts))
+    ):
         return None
     booted = serial is not None and serial.outlook is Outlook.HEALTHY
     cpu = metrics.cpu if metrics is not None else CpuState.UNKNOWN
-    fell, dead_port = _fell(facts), _dead_port(facts)
+    fell, dead_port = signs.fell(facts), signs.dead_port(facts)
     evidence = _outside(facts, ports=True)
-    if _console_lives(facts):
+    if signs.console_lives(facts):
         return _network_down(facts, wish, dead_port)
-    if _console_hangs(facts) and not (fell and cpu is CpuState.ALIVE):
+    if signs.console_hangs(facts) and not (fell and cpu is CpuState.ALIVE):
         return _hangs(facts, certain=dead_port and fell and cpu is CpuState.FLAT_ZERO)
     if fell and cpu in (CpuState.FLAT_ZERO, CpuState.PEGGED, CpuState.ONE_CORE_PEGGED):
         if cpu is not CpuState.FLAT_ZERO and not dead_port:
@@ -299,7 +306,7 @@ def _network_or_hang(facts: Facts, wish: Wish) -> Verdict | None:
             ruled_out=(say.out(Scenario.NETWORK_DOWN, "the processor would go on working", HOST_METRICS),),
             next_steps=boot.hung_remedies(facts),
         )
-    if _serial_network_down(facts) or (booted and fell and cpu is CpuState.ALIVE):
+    if signs.serial_network_down(facts) or (booted and fell and cpu is CpuState.ALIVE):
         return _network_down(facts, wish, dead_port)
     return _outside_uncertain(
         facts, wish, (Scenario.NETWORK_DOWN, Scenario.OS_NOT_RUNNING), "The guest had booted and is now out of reach"
@@ -309,7 +316,7 @@ def _network_or_hang(facts: Facts, wish: Wish) -> Verdict | None:
 def _network_down(facts: Facts, wish: Wish, dead_port: bool) -> Verdict:
     metrics = facts.metrics
     own_silence = metrics is not None and (metrics.baseline_out or 0.0) < AGENT_TRAFFIC
-    if not dead_port and own_silence and not _serial_network_down(facts):
+    if not dead_port and own_silence and not signs.serial_network_down(facts):
         candidates = (Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED, Scenario.NETWORK_DOWN)
         return _outside_uncertain(
             facts,
@@ -318,10 +325,10 @@ def _network_down(facts: Facts, wish: Wish, dead_port: bool) -> Verdict:
             "The guest sends nothing any more, and what it used to send may have been the agent's",
         )
     lasting = metrics is not None and metrics.network is NetworkTrend.FELL
-    lasting = lasting or (_console_lives(facts) and _fell(facts))
+    lasting = lasting or (signs.console_lives(facts) and signs.fell(facts))
     return Verdict(
         Scenario.NETWORK_DOWN,
-        Confidence.CERTAIN if dead_port and (lasting or _serial_network_down(facts)) else Confidence.LIKELY,
+        Confidence.CERTAIN if dead_port and (lasting or signs.serial_network_down(facts)) else Confidence.LIKELY,
         "The guest OS runs, its network is down",
         cause=network.NIC_DOWN,
         because=_outside(facts, ports=True),
@@ -341,7 +348,7 @@ def _network_down(facts: Facts, wish: Wish, dead_port: bool) -> Verdict:
 
 
 def _os_runs(facts: Facts) -> Reason:
-    if _console_lives(facts):
+    if signs.console_lives(facts):
         return say.out(Scenario.OS_NOT_RUNNING, "kernel and getty answer on the console now", SERIAL_CONSOLE)
     return say.out(
         Scenario.OS_NOT_RUNNING,
@@ -365,19 +372,19 @@ def _hangs(facts: Facts, certain: bool) -> Verdict:
 
 def _agent_or_wire_server(facts: Facts, wish: Wish) -> Verdict | None:
     """The guest is alive and the agent is silent: 1 or 2, which only a look inside can tell."""
-    if not _alive(facts):
+    if not signs.alive(facts):
         return None
     summary = "The guest is alive, its agent is silent"
     if facts.guest is not None:
         summary = "The guest answered, but not whether its agent works"
-    elif not _silent(facts):
+    elif not signs.silent(facts):
         doubt = contradiction(facts) or "its port says nothing"
         summary = f"The guest is alive; Azure says Ready, yet {doubt}" if facts.vm else "The guest is alive"
     return _outside_uncertain(facts, wish, (Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED), summary)
 
 
 def _rest(facts: Facts, wish: Wish) -> Verdict:
-    if _refused(facts):
+    if signs.refused(facts):
         candidates = (Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED, Scenario.OS_NOT_RUNNING)
         return _outside_uncertain(facts, wish, candidates, "The guest's network stack is alive, its SSH server is not")
     metrics = facts.metrics
@@ -388,9 +395,9 @@ def _rest(facts: Facts, wish: Wish) -> Verdict:
         Scenario.NETWORK_DOWN,
         Scenario.OS_NOT_RUNNING,
     )
-    if _console_hangs(facts) and _silent(facts):
+    if signs.console_hangs(facts) and signs.silent(facts):
         return _hangs(facts, certain=False)
-    if _console_lives(facts):
+    if signs.console_lives(facts):
         every = every[:-1]
     summary = "Too little could be seen to tell the scenarios apart"
     if flowed and metrics is not None and metrics.newest is not None:
@@ -415,99 +422,6 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-# -- what the facts say, as yes or no ----------------------------------------------------------------------------------
-
-
-def _alive(facts: Facts) -> bool:
-    """The guest or its server spoke just now, or the host saw its traffic in a minute that began after we had asked.
-
-    An older minute does not count: the guest may have broken since, and the instance view does not say when.
-    """
-    if facts.port is not None and facts.port.outcome is PortOutcome.GREETING:
-        return True
-    return facts.guest is not None or facts.state(SSH) is State.DENIED or _flows_now(facts)
-
-
-def _greets(facts: Facts) -> bool:
-    return facts.port is not None and facts.port.outcome is PortOutcome.GREETING
-
-
-def _accepts_only(facts: Facts) -> bool:
-    """The guest's own kernel accepts a connection, no server says a word; a middle box does so for a dead one."""
-    silent = facts.port is not None and facts.port.outcome is PortOutcome.SILENT
-    return silent and facts.port is not None and way_is_open(facts.port, facts.network)
-
-
-def _flows_now(facts: Facts) -> bool:
-    metrics = facts.metrics
-    return metrics is not None and metrics.network is NetworkTrend.FLOWING and metrics.covers(facts.asked_at)
-
-
-def _console_lives(facts: Facts) -> bool:
-    """Kernel and getty answered Enter at the console just now: the OS runs, whatever its network does."""
-    return facts.console is not None and facts.console.lives
-
-
-def _console_hangs(facts: Facts) -> bool:
-    """The login prompt did not react, and the host does not see the processor work in a minute after that question."""
-    metrics = facts.metrics
-    works = metrics is not None and metrics.cpu is CpuState.ALIVE and metrics.covers(facts.asked_at)
-    return facts.console is not None and facts.console.hangs and not works
-
-
-def one_key_would_tell(verdict: Verdict) -> bool:
-    """Whether Enter at the console's login prompt would tell a hanging OS from what else is still possible."""
-    return (
-        verdict.scenario is Scenario.UNCERTAIN
-        and Scenario.OS_NOT_RUNNING in verdict.candidates
-        and len(verdict.candidates) > 1
-    )
-
-
-def _silent(facts: Facts) -> bool:
-    return facts.vm is not None and facts.vm.agent is not AgentStatus.READY
-
-
-def one_more_minute_would_tell(facts: Facts, verdict: Verdict) -> bool:
-    """Whether host metrics of a minute that begins after ``asked_at`` would tell 3 from 4: worth waiting for."""
-    return (
-        verdict.scenario is Scenario.UNCERTAIN
-        and set(verdict.candidates) == {Scenario.NETWORK_DOWN, Scenario.OS_NOT_RUNNING}
-        and facts.guest is None
-        and facts.metrics is not None
-        and facts.metrics.newest is not None
-        and facts.metrics.network is not NetworkTrend.ALWAYS_LOW
-        and not facts.metrics.covers(facts.asked_at)
-        and not (facts.serial is not None and facts.serial.outlook is Outlook.BOOTING)
-    )
-
-
-def _refused(facts: Facts) -> bool:
-    return facts.port is not None and facts.port.outcome is PortOutcome.REFUSED
-
-
-def _times_out(facts: Facts) -> bool:
-    return facts.port is not None and facts.port.outcome is PortOutcome.TIMED_OUT
-
-
-def _dead_port(facts: Facts) -> bool:
-    """The port times out although the way to it is known to be open."""
-    return _times_out(facts) and facts.port is not None and way_is_open(facts.port, facts.network)
-
-
-def _fell(facts: Facts) -> bool:
-    return facts.metrics is not None and facts.metrics.network in (NetworkTrend.FELL, NetworkTrend.FELL_JUST_NOW)
-
-
-def _serial_speaks_against(facts: Facts) -> bool:
-    against = (Outlook.NETWORK_DOWN, Outlook.NOT_BOOTED, Outlook.BOOTING)
-    return facts.serial is not None and facts.serial.outlook in against
-
-
-def _serial_network_down(facts: Facts) -> bool:
-    return facts.serial is not None and facts.serial.outlook is Outlook.NETWORK_DOWN
-
-
 # -- pieces of a verdict -----------------------------------------------------------------------------------------------
 
 
@@ -522,7 +436,7 @@ def _outside(facts: Facts, ports: bool = False) -> tuple[Reason, ...]:
         found.append(say.metrics(facts.metrics))
     if facts.serial is not None and facts.serial.prompt is not None and facts.serial.outlook is Outlook.HEALTHY:
         found.append(say.prompt(facts.serial))
-    if _serial_network_down(facts) and facts.serial is not None:
+    if signs.serial_network_down(facts) and facts.serial is not None:
         found.extend(say.serial_lines(facts.serial, 2))
     if facts.vm is not None:
         found.append(say.agent_word(facts.vm))
@@ -542,9 +456,9 @@ def _outside_uncertain(facts: Facts, wish: Wish, candidates: tuple[Scenario, ...
         ruled_out = [
             say.out(s, "the SSH server answers", SSH) for s in (Scenario.NETWORK_DOWN, Scenario.OS_NOT_RUNNING)
         ]
-    elif _console_lives(facts):
+    elif signs.console_lives(facts):
         ruled_out = [_os_runs(facts)]
-    elif _flows_now(facts):
+    elif signs.flows_now(facts):
         ruled_out = [
             say.out(s, "the guest sends traffic as before, now", HOST_METRICS)
             for s in (Scenario.NETWORK_DOWN, Scenario.OS_NOT_RUNNING)
@@ -556,71 +470,5 @@ def _outside_uncertain(facts: Facts, wish: Wish, candidates: tuple[Scenario, ...
         candidates=candidates,
         because=_outside(facts, ports=True),
         ruled_out=tuple(ruled_out),
-        next_steps=_settle(facts, wish, candidates),
-    )
-
-
-def _settle(facts: Facts, wish: Wish, candidates: tuple[Scenario, ...]) -> tuple[NextStep, ...]:
-    """The cheapest things that would settle it."""
-    steps = []
-    if Scenario.AGENT_STOPPED in candidates:
-        steps.append(_look_inside(facts, wish))
-        if facts.guest is None and not (facts.vm is not None and facts.vm.windows):
-            steps.append(_by_hand(facts))
-    looked = facts.console is not None and facts.console.pressed
-    if (Scenario.OS_NOT_RUNNING in candidates or Scenario.NETWORK_DOWN in candidates) and not looked:
-        steps.append(
-            NextStep(
-                "attach to the serial console and press Enter once: a fresh login prompt means 3, silence means 4",
-                f"az serial-console connect {vm_arguments(facts)}",
-                effect="changes nothing",
-                downtime="none",
-                link=boot.CONSOLE_LINK,
-            )
-        )
-    if Scenario.OS_NOT_RUNNING in candidates or Scenario.NETWORK_DOWN in candidates:
-        steps.append(
-            NextStep(
-                "ask again in 3 minutes, when the host metrics cover the silence",
-                diagnose_again(facts),
-                effect="reads only",
-                downtime="none",
-            )
-        )
-    return tuple(steps)
-
-
-def _by_hand(facts: Facts) -> NextStep:
-    """For whoever has a shell there that this command has no way to: a console, a hypervisor's, somebody else's."""
-    return NextStep(
-        f"or paste the probe into any root shell there and give back its answer: "
-        f"{diagnose_again(facts, '--probe-output FILE')}",
-        "az vm agent-diagnose --print-probe",
-        effect="reads only",
-        downtime="none",
-    )
-
-
-def _look_inside(facts: Facts, wish: Wish) -> NextStep:
-    """How to get the guest's own word, given what was tried."""
-    if facts.vm is not None and facts.vm.windows:
-        return NextStep(
-            "paste the probe into a PowerShell that was started as administrator (RDP, Bastion), and give its answer "
-            f"back: {diagnose_again(facts, '--probe-output FILE')}",
-            "az vm agent-diagnose --print-probe powershell",
-            effect="reads only",
-            downtime="none",
-            link="https://learn.microsoft.com/troubleshoot/azure/virtual-machines/windows/windows-azure-guest-agent",
-        )
-    if facts.guest is not None:
-        return NextStep("ask again: the guest was too slow to say it", diagnose_again(facts), effect="reads only")
-    login = ssh_login(facts, wish)
-    if login is not None and facts.state(SSH) in (State.DENIED, State.FAILED, State.TIMED_OUT):
-        return NextStep("make this login work, then ask again", f"{login} id", effect="reads only", downtime="none")
-    host = "" if facts.network is None or facts.network.public_address else " --ssh-host ADDRESS"
-    return NextStep(
-        "look inside through SSH: settles it in about 5 s",
-        diagnose_again(facts, f"--ssh-user USER{host}"),
-        effect="reads only",
-        downtime="none",
+        next_steps=settle(facts, wish, candidates),
     )

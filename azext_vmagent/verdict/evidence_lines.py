@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 
 from azext_vmagent.facts.console import ConsoleLook, Look
 from azext_vmagent.facts.guest import Connect, GuestFacts
 from azext_vmagent.facts.host_metrics import HostMetrics
-from azext_vmagent.facts.instance_view import AgentStatus, VmFacts
+from azext_vmagent.facts.instance_view import AgentStatus, ExtensionFacts, VmFacts
 from azext_vmagent.facts.port import PortFacts
 from azext_vmagent.facts.reading import (
     HOST_METRICS,
@@ -122,6 +123,24 @@ _SHOWS_CAUSE = {
     "L40": r"unmet condition",
     "L43": r"203/EXEC|No such file|Permission denied",
 }
+
+
+def undecided(guest: GuestFacts, channel: str) -> tuple[Reason, ...]:
+    """Rules that may block, with what of them could not be judged."""
+    return tuple(
+        Reason(f"could not be judged: {rule.because}", channel, rule.tool, excerpt=rule.rule)
+        for rule in guest.rules.undecided
+    )
+
+
+def extensions_title(failing: Sequence[ExtensionFacts]) -> str:
+    """The summary of a Ready agent with extensions that fail or never end."""
+    return f"The agent is Ready; an extension is not: {', '.join(f'{e.name} ({e.state})' for e in failing)}"
+
+
+def extensions(failing: Sequence[ExtensionFacts]) -> tuple[Reason, ...]:
+    """One line for each of them, with what it says."""
+    return tuple(Reason(f"{e.name} is {e.state}", "instance view", excerpt=e.message or None) for e in failing)
 
 
 def proof(cause: Cause, guest: GuestFacts, channel: str) -> tuple[Reason, ...]:

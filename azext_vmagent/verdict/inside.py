@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
-from datetime import timedelta
 
 from azext_vmagent.causes import agent, boot, network, platform, unit_network, wire_server
 from azext_vmagent.causes.access import diagnose_again, in_guest
@@ -15,13 +14,7 @@ from azext_vmagent.facts.reading import MANAGED_RUN_COMMAND, PASTE, RUN_COMMAND,
 from azext_vmagent.model import Cause, Confidence, NextStep, Reason, Scenario, Verdict
 from azext_vmagent.verdict import evidence_lines as say
 from azext_vmagent.verdict.inside_windows import decide_inside_windows
-
-#: an agent that started this recently may not have been noticed by the platform yet
-JUST_STARTED = timedelta(minutes=5)
-#: the agent writes a heartbeat every 30 minutes (WALinuxAgent ga/update.py); two missed ones are no delay any more
-HEARTBEAT_LIMIT = timedelta(minutes=65)
-#: how wrong a guest's clock must be to be said: more than any answer takes on its way
-CLOCK_AHEAD, CLOCK_BEHIND = timedelta(minutes=10), timedelta(days=1)
+from azext_vmagent.verdict.reached import in_order
 
 #: what comes through these proves that the guest's network works, at least on one of its interfaces
 _THROUGH_NETWORK = (SSH, RUN_COMMAND, MANAGED_RUN_COMMAND)
@@ -137,7 +130,7 @@ def _wire_server(
             ruled_out=(not_1, *alive),
             next_steps=wire_server.remedies(facts, wish),
         )
-    return _in_order(facts, wish, guest, channel, ready, (runs, *evidence))
+    return in_order(facts, wish, guest, channel, ready, (runs, *evidence))
 
 
 def _disk_hangs(facts: Facts, guest: GuestFacts, channel: str, cause: Cause) -> Verdict:
@@ -299,14 +292,11 @@ def _blocked(
             * (guest.proxy_agent == "active"),
             next_steps=(redeploy or boot.restart_step(facts),),
         )
-    doubts = tuple(
-        Reason(f"could not be judged: {u.because}", channel, u.tool, excerpt=u.rule) for u in guest.rules.undecided
-    )
     return Verdict(
         Scenario.WIRE_SERVER_BLOCKED,
         Confidence.LIKELY,
         "The guest does not reach the Wire Server (168.63.129.16); what blocks it is not named",
-        because=evidence + doubts,
+        because=(*evidence, *say.undecided(guest, channel)),
         ruled_out=ruled_out,
         not_checked=tuple(Reason(f"{name}: its rules were not read whole", channel) for name in guest.rules.missing),
         next_steps=wire_server.remedies(facts, wish),
@@ -345,189 +335,3 @@ def _test_again(facts: Facts, guest: GuestFacts) -> NextStep:
     if guest.outcome(80) is Connect.NOT_SAID:
         return NextStep("ask again: the guest was too busy to finish its test", diagnose_again(facts))
     return NextStep("install curl or wget in the guest, then ask again", diagnose_again(facts))
-
-
-def _in_order(
-    facts: Facts, wish: Wish, guest: GuestFacts, channel: str, ready: bool, because: tuple[Reason, ...]
-) -> Verdict:
-    failing = [e for e in facts.vm.extensions if e.state in ("failed", "transitioning")] if facts.vm else []
-    troubles = (*agent.silencing(guest), *agent.limiting(guest))
-    if troubles and (ready or agent.silencing(guest)):
-        return _troubled(facts, wish, guest, channel, ready, because)
-    if ready and failing:
-        names = ", ".join(f"{e.name} ({e.state})" for e in failing)
-        return Verdict(
-            Scenario.AGENT_DEGRADED,
-            Confidence.LIKELY,
-            f"The agent is Ready; an extension is not: {names}",
-            cause=platform.EXTENSION_FAILS,
-            because=(
-                *because,
-                *(Reason(f"{e.name} is {e.state}", "instance view", excerpt=e.message or None) for e in failing),
-            ),
-        )
-    skew = _clock_off(facts)
-    beat = guest.log.newest
-    wedged = beat is not None and guest.clock is not None and guest.clock - beat > HEARTBEAT_LIMIT and not skew
-    if ready and not wedged and _agent_not_seen(guest):
-        return _too_slow_to_tell(facts, because)
-    if ready and not wedged:
-        both = guest.outcome(80) is Connect.OK and guest.outcome(32526) is Connect.OK
-        return Verdict(
-            Scenario.HEALTHY,
-            Confidence.CERTAIN if both and not guest.contradictions else Confidence.LIKELY,
-            "The agent runs, reaches the Wire Server, and Azure shows it Ready",
-            other_causes=tuple(cause for cause in (skew, agent.outside_its_service(guest)) if cause),
-            because=because,
-            not_checked=tuple(Reason(text, channel) for text in guest.contradictions),
-        )
-    if ready and beat is not None:
-        return Verdict(
-            Scenario.UNCERTAIN,
-            Confidence.WEAK,
-            "Azure shows the agent Ready, yet its log has not moved for more than an hour",
-            candidates=(Scenario.HEALTHY, Scenario.AGENT_STOPPED),
-            because=(
-                *because,
-                Reason("the newest line of the agent's log", channel, "/var/log/waagent.log", time=beat),
-            ),
-            next_steps=(
-                NextStep("ask again in a few minutes: Azure's word lags", diagnose_again(facts), effect="reads only"),
-            ),
-        )
-    if wedged and beat is not None and guest.clock is not None:
-        cause = Cause(
-            "L28",
-            "agent-wedged",
-            "The agent runs but does nothing",
-            f"Its log ends {say.age(guest.clock - beat)} ago.",
-            agent.unit_name(guest),
-        )
-        return Verdict(
-            Scenario.AGENT_STOPPED,
-            Confidence.LIKELY,
-            "The agent's service is active, yet the agent does nothing",
-            cause=cause,
-            because=(
-                *because,
-                Reason("the newest line of the agent's log is old", channel, "/var/log/waagent.log", time=beat),
-            ),
-            next_steps=agent.remedies(cause, facts, wish),
-        )
-    waits = agent.waits_for_cloud_init(guest)
-    if waits is not None:
-        return Verdict(
-            Scenario.AGENT_STOPPED,
-            Confidence.LIKELY,
-            "The agent's service is active; it waits for cloud-init before it does anything",
-            cause=waits,
-            because=because,
-            next_steps=(
-                NextStep(
-                    "see what cloud-init does", in_guest(facts, wish, "cloud-init status --long"), effect="reads only"
-                ),
-            ),
-        )
-    alone = agent.without_worker(guest)
-    if alone is not None:
-        return Verdict(
-            Scenario.AGENT_STOPPED,
-            Confidence.LIKELY,
-            "The agent's service is active, yet only its daemon runs",
-            cause=alone,
-            because=because,
-            next_steps=agent.remedies(alone, facts, wish),
-        )
-    started = guest.service.active_since
-    recent = started is not None and guest.clock is not None and guest.clock - started < JUST_STARTED
-    unit = agent.unit_name(guest)
-    return Verdict(
-        Scenario.PLATFORM,
-        Confidence.LIKELY if recent else Confidence.WEAK,
-        "The agent works and reaches the Wire Server; Azure has not noticed yet"
-        if recent
-        else "The agent works and reaches the Wire Server, yet Azure shows it Not Ready",
-        cause=platform.NOT_NOTICED,
-        other_causes=(skew,) if skew else (),
-        because=because,
-        next_steps=(
-            NextStep("ask again in a few minutes", diagnose_again(facts), effect="reads only", downtime="none"),
-            NextStep(
-                "if it stays so, restart the agent",
-                in_guest(facts, wish, f"systemctl restart {shlex.quote(unit)}"),
-                effect="a fresh start of the agent",
-                downtime="none",
-            ),
-        ),
-    )
-
-
-def _agent_not_seen(guest: GuestFacts) -> bool:
-    """No worker of the agent: none yet, none any more, or the guest was too slow to tell.
-
-    That the Wire Server answers root is no sign of the agent's life then.
-    """
-    if any(process.worker for process in guest.processes or ()):
-        return False
-    return guest.processes is not None or bool({"service", "processes"} & set(guest.missing))
-
-
-def _too_slow_to_tell(facts: Facts, because: tuple[Reason, ...]) -> Verdict:
-    return Verdict(
-        Scenario.UNCERTAIN,
-        Confidence.WEAK,
-        "Azure shows the agent Ready and the Wire Server answers, but no worker of the agent was seen",
-        candidates=(Scenario.HEALTHY, Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED),
-        because=because,
-        next_steps=(
-            NextStep(
-                "ask again in a minute: an agent that was just started has no worker yet, and a busy guest tells late",
-                diagnose_again(facts),
-                effect="reads only",
-            ),
-        ),
-    )
-
-
-def _troubled(
-    facts: Facts, wish: Wish, guest: GuestFacts, channel: str, ready: bool, because: tuple[Reason, ...]
-) -> Verdict:
-    """The agent's process runs and reaches the Wire Server, in a guest that lacks what its work needs."""
-    silencing = agent.silencing(guest)
-    found = (*silencing, *agent.limiting(guest))
-    cause = found[0]
-    worker = guest.processes is None or any(process.worker for process in guest.processes)
-    failing = [e for e in facts.vm.extensions if e.state in ("failed", "transitioning")] if facts.vm else []
-    others = (*found[1:], *((platform.EXTENSION_FAILS,) if ready and failing else ()))
-    reasons = (*say.proof(cause, guest, channel), *because)
-    if ready and (worker or not silencing):
-        return Verdict(
-            Scenario.AGENT_DEGRADED,
-            Confidence.CERTAIN,
-            f"The agent is Ready, yet it cannot do all of its work: {cause.title}",
-            cause=cause,
-            other_causes=others,
-            because=reasons,
-            next_steps=agent.remedies(cause, facts, wish),
-        )
-    return Verdict(
-        Scenario.AGENT_STOPPED,
-        Confidence.CERTAIN if say.silenced(cause, guest) else Confidence.LIKELY,
-        f"The agent's service is active, yet the agent does not work: {cause.title}",
-        cause=cause,
-        other_causes=others,
-        because=reasons,
-        next_steps=agent.remedies(cause, facts, wish),
-    )
-
-
-def _clock_off(facts: Facts) -> Cause | None:
-    """A guest whose clock is ahead of ours, or a day behind; not from an answer that somebody may have kept a while."""
-    clock = facts.guest.clock if facts.guest else None
-    if clock is None or facts.guest_channel == PASTE:
-        return None
-    ahead = clock - facts.asked_at
-    if -CLOCK_BEHIND < ahead < CLOCK_AHEAD:
-        return None
-    how = f"{say.age(ahead)} ahead of" if ahead > timedelta(0) else f"{say.age(-ahead)} behind"
-    return Cause("L42", "clock-off", "The guest's clock is wrong", f"It is {how} this machine's.", clock.isoformat())

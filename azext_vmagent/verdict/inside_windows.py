@@ -17,9 +17,8 @@ from azext_vmagent.facts.reading import Facts
 from azext_vmagent.facts.windows_facts import WindowsFacts
 from azext_vmagent.model import Cause, Confidence, NextStep, Reason, Scenario, Verdict
 from azext_vmagent.verdict import evidence_lines as say
+from azext_vmagent.verdict.reached import JUST_STARTED
 
-#: an agent that started this recently may not have been noticed by the platform yet
-JUST_STARTED = timedelta(minutes=5)
 #: how often the Windows agent writes to its log is documented nowhere; an hour of silence is a hint and no proof
 SILENT_FOR = timedelta(minutes=65)
 LOG = r"C:\WindowsAzure\Logs\WaAppAgent.log"
@@ -194,14 +193,11 @@ def _blocked(
             not_checked=(others,),
             next_steps=(*windows.wire_remedies(facts, ()), redeploy or boot.restart_step(facts)),
         )
-    doubts = tuple(
-        Reason(f"could not be judged: {u.because}", channel, u.tool, excerpt=u.rule) for u in guest.rules.undecided
-    )
     return Verdict(
         Scenario.WIRE_SERVER_BLOCKED,
         Confidence.LIKELY,
         "The guest does not reach the Wire Server (168.63.129.16); what blocks it is not named",
-        because=evidence + doubts,
+        because=(*evidence, *say.undecided(guest, channel)),
         ruled_out=ruled_out,
         not_checked=(*(Reason(f"{name}: not read whole", channel) for name in guest.rules.missing), others),
         next_steps=windows.wire_remedies(facts, ()),
@@ -234,19 +230,15 @@ def _reached(
             ruled_out=ruled_out,
             next_steps=windows.wire_remedies(facts, told.agent_only),
         )
-    broken = [e for e in facts.vm.extensions if e.state in ("failed", "transitioning")] if facts.vm else []
+    broken = facts.vm.failing_extensions if facts.vm else ()
     if ready and broken:
-        names = ", ".join(f"{e.name} ({e.state})" for e in broken)
         named = windows.log_cause(guest)
         return Verdict(
             Scenario.AGENT_DEGRADED,
             Confidence.LIKELY,
-            f"The agent is Ready; an extension is not: {names}",
+            say.extensions_title(broken),
             cause=named[0] if named else platform.EXTENSION_FAILS,
-            because=(
-                *because,
-                *(Reason(f"{e.name} is {e.state}", "instance view", excerpt=e.message or None) for e in broken),
-            ),
+            because=(*because, *say.extensions(broken)),
             next_steps=windows.log_remedies(named[0]) if named else (),
         )
     if ready:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from azext_vmagent.facts.firewall import Listings, RuleAnalysis, blocking_rules
-from azext_vmagent.facts.firewall import Path as WayOut
+from azext_vmagent.facts.firewall import blocking_rules
+from azext_vmagent.facts.firewall_facts import Listings, RuleAnalysis
+from azext_vmagent.facts.firewall_facts import Path as WayOut
 from azext_vmagent.facts.guest import parse_probe
 
 ANSWERS = Path(__file__).parent / "probe_answers"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from azext_vmagent.facts.firewall import Listings, blocking_rules
-from azext_vmagent.facts.firewall import Path as WayOut
+from azext_vmagent.facts.firewall import blocking_rules
+from azext_vmagent.facts.firewall_facts import Listings
+from azext_vmagent.facts.firewall_facts import Path as WayOut
 
 IP = "168.63.129.16"
 BOTH = (80, 32526)

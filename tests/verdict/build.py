@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from azext_vmagent.channels.choice import Wish
-from azext_vmagent.facts.firewall import BlockingRule, RuleAnalysis, UndecidedRule
+from azext_vmagent.facts.firewall_facts import BlockingRule, RuleAnalysis, UndecidedRule
 from azext_vmagent.facts.guest import Connect, GuestFacts, Interface, Route, ServiceFacts, WireTest
 from azext_vmagent.facts.host_metrics import CpuState, HostMetrics, NetworkTrend
 from azext_vmagent.facts.instance_view import AgentStatus, VmFacts

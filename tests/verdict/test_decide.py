@@ -17,7 +17,8 @@ from azext_vmagent.facts.reading import HOST_METRICS, INSTANCE_VIEW, RUN_COMMAND
 from azext_vmagent.facts.resource_health import HealthFacts
 from azext_vmagent.facts.serial_log import Outlook, SerialState
 from azext_vmagent.model import Confidence, Scenario, State, Verdict
-from azext_vmagent.verdict.decide import decide, one_key_would_tell, one_more_minute_would_tell
+from azext_vmagent.verdict.decide import decide
+from azext_vmagent.verdict.signs import one_key_would_tell, one_more_minute_would_tell
 from tests.verdict.build import (
     ASKED,
     BOOTING,

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from azext_vmagent.channels.choice import Wish
-from azext_vmagent.facts.firewall import BlockingRule, RuleAnalysis
+from azext_vmagent.facts.firewall_facts import BlockingRule, RuleAnalysis
 from azext_vmagent.facts.guest import (
     AgentProcess,
     Connect,

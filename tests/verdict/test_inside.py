@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from azext_vmagent.channels.choice import Wish
-from azext_vmagent.facts.firewall import RuleAnalysis
+from azext_vmagent.facts.firewall_facts import RuleAnalysis
 from azext_vmagent.facts.guest import AgentProcess, Connect, Interface, LogFacts, LogLine, Route, ServiceFacts
 from azext_vmagent.facts.instance_view import ExtensionFacts
 from azext_vmagent.facts.port import PortOutcome
