@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,6 +102,31 @@ class Laboratory:
             cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         return Call(done.returncode, done.stdout, done.stderr, time.monotonic() - started)
+
+
+@contextmanager
+def laboratory(state: Path, *arguments: str) -> Iterator[Laboratory]:
+    """One that is up, and taken down again whatever happens."""
+    made = Laboratory(state)
+    made.lab("up", *arguments)
+    try:
+        yield made
+    finally:
+        made.lab("down")
+
+
+@contextmanager
+def recorded_laboratory(state: Path, *names: str) -> Iterator[Laboratory]:
+    """One with these recordings as its VMs, for the real az with the installed wheel."""
+    assert EXTENSIONS.exists(), "the extension is not installed; make extension does it"
+    vms = (part for name in names for part in ("--vm", f"{name}={RECORDINGS / name}"))
+    with laboratory(state, "--guest", "recorded", *vms) as made:
+        yield made
+
+
+def ssh_login(lab: Laboratory, name: str) -> list[str]:
+    """The options that lead into a recorded guest."""
+    return ["--ssh-user", "azureuser", "--ssh-port", str(lab.status(name)["sshPort"])]
 
 
 def run_commands(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:

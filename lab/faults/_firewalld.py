@@ -20,6 +20,22 @@ def start(vm: LabVm) -> None:
     as_root(vm, f"systemctl -q is-active {_UNIT} || {{ systemctl start {_UNIT} && touch {_STARTED}; }}", 120)
 
 
+def add_policy(vm: LabVm, name: str, *settings: str) -> None:
+    """Start it with a policy for what the host sends anywhere; permanent first, as they are made, then in force."""
+    start(vm)
+    lines = [f"--new-policy {name}"]
+    lines += [f"--policy {name} {one}" for one in ("--add-ingress-zone HOST", "--add-egress-zone ANY", *settings)]
+    as_root(vm, " && ".join(f"firewall-cmd --permanent {line}" for line in lines), 120)
+    as_root(vm, "firewall-cmd --reload", 90)
+
+
+def delete_policy(vm: LabVm, name: str) -> None:
+    """Delete it, and stop firewalld if it was started for it."""
+    as_root(vm, f"firewall-cmd --permanent --delete-policy {name} && firewall-cmd --reload", 120)
+    as_root(vm, f"rm -f /etc/firewalld/policies/{name}.xml.old")
+    stop(vm)
+
+
 def stop(vm: LabVm) -> None:
     """Stop it if it was started for a fault; put back what it flushed."""
     as_root(vm, f"if [ -e {_STARTED} ]; then systemctl stop {_UNIT}; rm {_STARTED}; fi", 120)

@@ -29,6 +29,18 @@ def no_drop_in(vm: LabVm) -> None:
     as_root(vm, f"rm -f {DROP_IN}; rmdir {DROP_IN.rpartition('/')[0]}; systemctl daemon-reload")
 
 
+def move_away(vm: LabVm, path: str) -> None:
+    """Have a file be gone, and the agent start without it."""
+    as_root(vm, f"mv {path} {path}.away")
+    restart_agent(vm)
+
+
+def move_back(vm: LabVm, path: str) -> None:
+    """Have it there again, and the agent start with it."""
+    as_root(vm, f"mv {path}.away {path}")
+    restart_agent(vm)
+
+
 def restart_agent(vm: LabVm) -> None:
     """Restart the agent, also one whose start limit is used up; whether it stays up is not looked at."""
     as_root(vm, f"systemctl reset-failed {AGENT}; systemctl restart {AGENT} || true", 90)

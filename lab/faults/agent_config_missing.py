@@ -1,7 +1,7 @@
 """``/etc/waagent.conf`` is gone."""
 
 from lab.arm.vm import LabVm
-from lab.faults._in_guest import as_root, restart_agent
+from lab.faults._in_guest import move_away, move_back
 
 SUMMARY = "the agent's configuration file is missing"
 
@@ -10,11 +10,9 @@ _FILE = "/etc/waagent.conf"
 
 def inject(vm: LabVm) -> None:
     """Move it away; the agent reads it when it starts."""
-    as_root(vm, f"mv {_FILE} {_FILE}.away")
-    restart_agent(vm)
+    move_away(vm, _FILE)
 
 
 def heal(vm: LabVm) -> None:
     """Move it back."""
-    as_root(vm, f"mv {_FILE}.away {_FILE}")
-    restart_agent(vm)
+    move_back(vm, _FILE)

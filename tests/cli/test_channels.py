@@ -20,9 +20,11 @@ from tests.laboratory import (
     ROOT,
     Laboratory,
     guest_round_trips,
+    recorded_laboratory,
     run_commands,
     said,
     scenario,
+    ssh_login,
 )
 
 pytestmark = [pytest.mark.az, pytest.mark.xdist_group("ways in")]
@@ -30,15 +32,8 @@ pytestmark = [pytest.mark.az, pytest.mark.xdist_group("ways in")]
 
 @pytest.fixture(scope="module")
 def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
-    if not EXTENSIONS.exists():
-        pytest.fail("the extension is not installed; make extension does it")
-    made = Laboratory(tmp_path_factory.mktemp("lab"))
-    vms = ("healthy", "agent-stopped")
-    made.lab("up", "--guest", "recorded", *(part for name in vms for part in ("--vm", f"{name}={RECORDINGS / name}")))
-    try:
+    with recorded_laboratory(tmp_path_factory.mktemp("lab"), "healthy", "agent-stopped") as made:
         yield made
-    finally:
-        made.lab("down")
 
 
 @pytest.fixture
@@ -47,10 +42,6 @@ def lab(standing: Laboratory) -> Iterator[Laboratory]:
     yield standing
     standing.lab("inject", "--clear")
     standing.lab("set", "run_command_channel=free")
-
-
-def ssh(lab: Laboratory, name: str) -> list[str]:
-    return ["--ssh-user", "azureuser", "--ssh-port", str(lab.status(name)["sshPort"])]
 
 
 def channel(found: dict[str, Any], name: str) -> dict[str, Any]:
@@ -65,7 +56,7 @@ def channel(found: dict[str, Any], name: str) -> dict[str, Any]:
     ("way", "expected"), [("ssh", ["ssh"]), ("auto", ["action"]), ("managed", ["managed"]), ("never", [])]
 )
 def test_one_diagnosis_is_one_round_trip_into_the_guest(lab: Laboratory, way: str, expected: list[str]) -> None:
-    options = ssh(lab, "healthy") if way == "ssh" else ["--run-command", way]
+    options = ssh_login(lab, "healthy") if way == "ssh" else ["--run-command", way]
     found = lab.diagnose("healthy", *options)
     assert scenario(found) == "healthy"
     assert guest_round_trips(lab.requests()) == expected
@@ -93,7 +84,7 @@ def test_a_pasted_answer_is_fed_back(lab: Laboratory, tmp_path: Path) -> None:
     answer = next(entry["stdout"] for entry in entries if entry["stdout"].startswith("vmagent-probe"))
     file = tmp_path / "answer.txt"
     file.write_text(f"root@web:~# sh <<'X'\r\n{answer}root@web:~# ")
-    found = lab.diagnose("agent-stopped", "--probe-output", str(file), *ssh(lab, "agent-stopped"))
+    found = lab.diagnose("agent-stopped", "--probe-output", str(file), *ssh_login(lab, "agent-stopped"))
     assert scenario(found) == "agent-stopped"
     assert found["verdict"]["because"][0]["channel"] == channel(found, "paste")["name"] == "paste"
     assert guest_round_trips(lab.requests()) == []

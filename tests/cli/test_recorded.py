@@ -14,7 +14,17 @@ from typing import Any
 
 import pytest
 
-from tests.laboratory import EXTENSIONS, RECORDINGS, ROOT, Laboratory, arm_calls, run_commands, said, scenario
+from tests.laboratory import (
+    EXTENSIONS,
+    ROOT,
+    Laboratory,
+    arm_calls,
+    recorded_laboratory,
+    run_commands,
+    said,
+    scenario,
+    ssh_login,
+)
 
 pytestmark = [pytest.mark.az, pytest.mark.xdist_group("Cloud Shell's port")]
 
@@ -32,14 +42,8 @@ VMS = (
 
 @pytest.fixture(scope="module")
 def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
-    if not EXTENSIONS.exists():
-        pytest.fail("the extension is not installed; make extension does it")
-    made = Laboratory(tmp_path_factory.mktemp("lab"))
-    made.lab("up", "--guest", "recorded", *(part for name in VMS for part in ("--vm", f"{name}={RECORDINGS / name}")))
-    try:
+    with recorded_laboratory(tmp_path_factory.mktemp("lab"), *VMS) as made:
         yield made
-    finally:
-        made.lab("down")
 
 
 @pytest.fixture
@@ -47,10 +51,6 @@ def lab(standing: Laboratory) -> Iterator[Laboratory]:
     standing.lab("journal", "--clear")
     yield standing
     standing.lab("inject", "--clear")
-
-
-def ssh(lab: Laboratory, name: str) -> list[str]:
-    return ["--ssh-user", "azureuser", "--ssh-port", str(lab.status(name)["sshPort"])]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def ssh(lab: Laboratory, name: str) -> list[str]:
     ],
 )
 def test_every_recorded_guest_gets_its_verdict(lab: Laboratory, name: str, expected: str, code: str | None) -> None:
-    login = [] if name == "just-created" else ssh(lab, name)  # inside, its agent is seen not to run yet
+    login = [] if name == "just-created" else ssh_login(lab, name)  # inside, its agent is seen not to run yet
     found = lab.diagnose(name, *login)
     assert scenario(found) == expected
     assert (found["verdict"]["cause"] or {}).get("code") == code
@@ -251,7 +251,7 @@ def test_nobody_logged_in_is_an_error_with_advice(lab: Laboratory, tmp_path: Any
 
 
 def test_the_evidence_is_the_article_s_own_sequence_of_questions(lab: Laboratory) -> None:
-    found = lab.diagnose("wire-server-firewalld", *ssh(lab, "wire-server-firewalld"))
+    found = lab.diagnose("wire-server-firewalld", *ssh_login(lab, "wire-server-firewalld"))
     evidence = said(found)
     assert "tcp/80 to 168.63.129.16 times out from root" in evidence
     assert "-d 168.63.129.16/32 -j DROP" in evidence

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.laboratory import Laboratory, cause, run_commands, said, scenario
+from tests.laboratory import Laboratory, cause, laboratory, run_commands, said, scenario
 
 pytestmark = [pytest.mark.real_guest, pytest.mark.every_fault]
 
@@ -89,12 +89,8 @@ FAULTS = {
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
-    made = Laboratory(tmp_path_factory.mktemp("lab"))
-    made.lab("up", "--guest", "real", "--not-ready-after", "900")
-    try:
+    with laboratory(tmp_path_factory.mktemp("lab"), "--guest", "real", "--not-ready-after", "900") as made:
         yield made
-    finally:
-        made.lab("down")
 
 
 @pytest.fixture(scope="module")

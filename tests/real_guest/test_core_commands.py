@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.laboratory import Laboratory
+from tests.laboratory import Laboratory, laboratory
 
 pytestmark = pytest.mark.real_guest
 
@@ -15,12 +15,8 @@ VM = ("-g", "lab", "-n", "vm1")
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
-    made = Laboratory(tmp_path_factory.mktemp("lab"))
-    made.lab("up", "--guest", "real")
-    try:
+    with laboratory(tmp_path_factory.mktemp("lab"), "--guest", "real") as made:
         yield made
-    finally:
-        made.lab("down")
 
 
 def test_a_run_command_is_executed_by_the_real_agent_in_the_guest(lab: Laboratory) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.laboratory import RECORDINGS, Laboratory, run_commands, said, scenario
+from tests.laboratory import RECORDINGS, Laboratory, laboratory, run_commands, said, scenario
 
 pytestmark = pytest.mark.real_guest
 
@@ -21,12 +21,10 @@ SLOW_PLATFORM = "900"
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
-    made = Laboratory(tmp_path_factory.mktemp("lab"))
-    made.lab("up", "--guest", "real", "--vm", f"denied={RECORDINGS / 'healthy'}")
-    try:
+    with laboratory(
+        tmp_path_factory.mktemp("lab"), "--guest", "real", "--vm", f"denied={RECORDINGS / 'healthy'}"
+    ) as made:
         yield made
-    finally:
-        made.lab("down")
 
 
 @pytest.fixture

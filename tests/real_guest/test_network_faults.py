@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from azext_vmagent.guest import probe_script
-from tests.laboratory import Laboratory, cause, said, scenario
+from tests.laboratory import Laboratory, cause, laboratory, said, scenario
 
 pytestmark = [pytest.mark.real_guest, pytest.mark.every_fault]
 
@@ -70,13 +70,9 @@ CUT_OFF = {
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
-    made = Laboratory(tmp_path_factory.mktemp("lab"))
-    made.lab("up", "--guest", "real")
-    try:
+    with laboratory(tmp_path_factory.mktemp("lab"), "--guest", "real") as made:
         made.lab("set", "not_ready_after=3600")  # the platform's word is not what is tried here
         yield made
-    finally:
-        made.lab("down")
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.laboratory import Laboratory, arm_calls, scenario
+from tests.laboratory import Laboratory, arm_calls, laboratory, scenario
 
 pytestmark = pytest.mark.real_guest
 
@@ -55,14 +54,8 @@ def culprits(document: dict[str, Any]) -> str:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory) -> Iterator[Laboratory]:
-    if os.geteuid() != 0:
-        pytest.skip("the real guest needs root")
-    laboratory = Laboratory(tmp_path_factory.mktemp("lab"))
-    laboratory.lab("up", "--guest", "real")
-    try:
-        yield laboratory
-    finally:
-        laboratory.lab("down")
+    with laboratory(tmp_path_factory.mktemp("lab"), "--guest", "real") as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

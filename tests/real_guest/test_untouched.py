@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.laboratory import Laboratory, run_commands, scenario
+from tests.laboratory import Laboratory, laboratory, run_commands, scenario
 
 pytestmark = pytest.mark.real_guest
 
@@ -31,12 +31,8 @@ _LOOK = {
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
-    made = Laboratory(tmp_path_factory.mktemp("lab"))
-    made.lab("up", "--guest", "real")
-    try:
+    with laboratory(tmp_path_factory.mktemp("lab"), "--guest", "real") as made:
         yield made
-    finally:
-        made.lab("down")
 
 
 def state(lab: Laboratory) -> dict[str, list[str]]:
