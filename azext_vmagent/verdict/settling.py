@@ -22,7 +22,7 @@ def settle(facts: Facts, wish: Wish, candidates: tuple[Scenario, ...]) -> tuple[
             NextStep(
                 "attach to the serial console and press Enter once: a fresh login prompt means 3, silence means 4",
                 f"az serial-console connect {vm_arguments(facts)}",
-                effect="changes nothing",
+                effect="changes nothing in the guest; whoever is connected to its console is disconnected",
                 downtime="none",
                 link=boot.CONSOLE_LINK,
             )
