@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from azext_vmagent.facts.serial_newest import NewestBoot
 
 
 class SerialState(str, Enum):
@@ -74,7 +78,8 @@ class SerialLogFacts:
     those that look like a fault and are none (the log collector killed in its own 30 MB cgroup, I/O errors of the
     provisioning DVD). No agent line proves nothing: agents from 2.2.53 on are silent on the console after the first
     boot. ``boot_time`` is given only where the text has a date. ``dates`` are the first and the last date seen in the
-    newest boot. ``uptime`` is the newest kernel time stamp, in seconds.
+    newest boot. ``uptime`` is the newest kernel time stamp, in seconds. ``newest`` is the newest boot's text, to be
+    searched; None for an empty log.
     """
 
     state: SerialState
@@ -100,3 +105,4 @@ class SerialLogFacts:
     dates: tuple[datetime, ...] = ()
     uptime: float | None = None
     last_line: str = ""
+    newest: NewestBoot | None = field(default=None, repr=False, compare=False)

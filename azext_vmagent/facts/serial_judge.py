@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 from azext_vmagent.facts.console_text import Console, printable
 from azext_vmagent.facts.serial_boots import REPLAY, Boot, kernel_time
@@ -48,11 +49,33 @@ class Judgement:
 
 @dataclass(frozen=True)
 class BootLines:
-    """The segments of one boot and the hits among them."""
+    """The segments of one boot and what was found among them.
+
+    ``hits`` leaves out what someone who had logged in made the console print again (``dmesg``, ``cat``): text between
+    a shell prompt with such a command and the next prompt.
+    """
 
     console: Console
     boot: Boot
-    hits: Sequence[Hit]
+    found: Sequence[Hit]
+
+    @cached_property
+    def _replayed(self) -> Sequence[range]:
+        login = next((hit.index for hit in self.found if hit.kind is Kind.LOGIN), None)
+        if login is None:
+            return ()
+        prompts = [hit for hit in self.found if hit.kind is Kind.SHELL and hit.index > login]
+        return [range(a.index + 1, b.index) for a, b in pairwise(prompts) if REPLAY.match(a.event.text)]
+
+    def is_replayed(self, index: int) -> bool:
+        """Whether this segment is old text that a person had printed again."""
+        at = bisect_right(self._replayed, index, key=lambda printed: printed.start) - 1
+        return at >= 0 and index in self._replayed[at]
+
+    @cached_property
+    def hits(self) -> Sequence[Hit]:
+        """What was found, without replayed text."""
+        return [hit for hit in self.found if not self.is_replayed(hit.index)]
 
     @cached_property
     def by_kind(self) -> dict[Kind, list[Hit]]:
@@ -131,21 +154,10 @@ def _outlived(lines: BootLines, hit: Hit) -> bool:
     if hit.kind in _WAITS_FOR_A_PERSON:
         later = lines.console.segments[hit.index + 1 : lines.boot.end]
         return lines.living_after(hit.index) >= 2 or any(kernel_time(segment) is not None for segment in later)
-    if _shown_by_a_person(lines, hit):
-        return True
     if hit.kind is Kind.DRACUT:
         later = lines.console.segments[hit.index : lines.boot.end]
         return any("Switching root" in segment for segment in later)
     return (hit.kind is Kind.PANIC or lines.login is not None) and lines.living_after(hit.index) >= 5
-
-
-def _shown_by_a_person(lines: BootLines, hit: Hit) -> bool:
-    """Whether someone who had logged in was reading old messages: a command before the line, a prompt after it."""
-    if lines.login is None:
-        return False
-    prompts = [shell for shell in lines.of(Kind.SHELL) if shell.index > lines.login_index]
-    before = [shell for shell in prompts if shell.index < hit.index]
-    return bool(before and prompts[-1].index > hit.index and REPLAY.match(before[-1].event.text))
 
 
 def _hung(lines: BootLines) -> Judgement | None:
@@ -178,7 +190,7 @@ def _last_line(lines: BootLines) -> Hit:
     index = next(at for at in range(end - 1, first - 1, -1) if lines.console.segments[at].strip())
     text = lines.console.segments[index]
     meaning = "the console ends inside a kernel trace"
-    signature = Signature(Kind.OOPS, "", _TRACE, meaning, "B09", "kernel-oops", 90)
+    signature = Signature(Kind.OOPS, "", _TRACE.pattern, meaning, "B09", "kernel-oops", 90)
     event = SerialEvent(lines.console.numbers[index], printable(text), meaning, "kernel-oops", "B09")
     return Hit(index, signature, event)
 

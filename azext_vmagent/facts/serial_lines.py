@@ -46,7 +46,7 @@ def find_hits(console: Console, signatures: Iterable[Signature], first: int, end
         by_needle.setdefault(signature.needle, []).append(signature)
     hits: dict[tuple[int, Kind], Hit] = {}
     for needle, candidates in by_needle.items():
-        for index in _segments_with(console, needle, first, end):
+        for index in segments_with(console, needle, first, end):
             line = console.ascii_segment(index)
             for signature in candidates:
                 if (index, signature.kind) in hits:
@@ -57,7 +57,7 @@ def find_hits(console: Console, signatures: Iterable[Signature], first: int, end
     return sorted(hits.values(), key=lambda hit: hit.index)
 
 
-def _segments_with(console: Console, needle: str, first: int, end: int) -> Iterator[int]:
+def segments_with(console: Console, needle: str, first: int, end: int) -> Iterator[int]:
     """Segments that hold the needle: all of them, or the first and the last few hundred when there are more."""
     text = console.text
     start = console.offsets[first]
@@ -90,21 +90,29 @@ def _confirmed(console: Console, index: int, signature: Signature) -> bool:
 
 
 def _hit(console: Console, index: int, signature: Signature, found: re.Match[str]) -> Hit:
+    named = _named(console, index, found)
+    event = event_of(console, index, found, signature.meaning, signature.slug, signature.code)
+    return Hit(index, signature, event, named.get("mount"), named.get("device"))
+
+
+def event_of(
+    console: Console, index: int, found: re.Match[str], meaning: str, slug: str = "", code: str | None = None
+) -> SerialEvent:
+    """A line that a pattern matched, as an event; the group ``culprit``, ``mount`` or ``device`` is what it blames."""
+    named = _named(console, index, found)
+    culprit = named.get("culprit") or named.get("mount") or named.get("device")
+    segment = console.segments[index]
+    uptime = kernel_time(segment)
+    return SerialEvent(console.numbers[index], printable(segment), meaning, slug, code, culprit, uptime)
+
+
+def _named(console: Console, index: int, found: re.Match[str]) -> dict[str, str]:
+    """The pattern's groups as the line has them: the searched text shows «?» for all beyond ASCII."""
     segment = console.segments[index]
     named = {name: printable(segment[slice(*found.span(name))]) for name in found.groupdict() if found[name]}
-    mount, device = named.get("mount"), named.get("device")
-    if device is not None:
-        device = device_path(device)
-    event = SerialEvent(
-        line=console.numbers[index],
-        text=printable(segment),
-        meaning=signature.meaning,
-        slug=signature.slug,
-        code=signature.code,
-        culprit=named.get("culprit") or mount or device,
-        uptime=kernel_time(segment),
-    )
-    return Hit(index, signature, event, mount, device)
+    if "device" in named:
+        named["device"] = device_path(named["device"])
+    return named
 
 
 def device_path(text: str) -> str:

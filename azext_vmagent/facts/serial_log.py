@@ -6,7 +6,7 @@ control. Only the newest boot is judged; a failure in an older one is history (`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from azext_vmagent.facts.console_text import Console, clean, printable
 from azext_vmagent.facts.serial_boots import Boot, split_boots
@@ -14,7 +14,8 @@ from azext_vmagent.facts.serial_dates import boot_time, first_and_last_date
 from azext_vmagent.facts.serial_facts import Outlook, SerialEvent, SerialLogFacts, SerialState
 from azext_vmagent.facts.serial_judge import BootLines, Judgement, is_own_limit, judge
 from azext_vmagent.facts.serial_lines import SIGNATURES, Hit, complete_device, find_hits
-from azext_vmagent.facts.serial_signature import Kind
+from azext_vmagent.facts.serial_newest import NewestBoot
+from azext_vmagent.facts.serial_signature import Kind, Signature
 
 __all__ = ["Outlook", "SerialEvent", "SerialLogFacts", "SerialState", "parse_serial_log"]
 
@@ -27,8 +28,11 @@ _ENDINGS = frozenset(
 )
 
 
-def parse_serial_log(data: bytes) -> SerialLogFacts:
+def parse_serial_log(data: bytes, known: Sequence[Signature] = ()) -> SerialLogFacts:
     r"""Judge the newest boot of a console log. Never raises, whatever the bytes; time grows linearly with their number.
+
+    ``known`` are signatures beside the reader's own, from the catalogue of causes. They are tried first, and count in
+    the judgement as their ``Kind`` says.
 
     >>> facts = parse_serial_log(b"[    0.000000] Linux version 6.1\r\n...\r\nweb login: \x00\x00")
     >>> facts.state.value, facts.outlook.value, facts.boots
@@ -39,7 +43,8 @@ def parse_serial_log(data: bytes) -> SerialLogFacts:
     if not boots:
         return SerialLogFacts(SerialState.EMPTY, Outlook.UNKNOWN, boots=0, lines=0, boot_line=0)
     newest = boots[-1]
-    lines = BootLines(console, newest, find_hits(console, SIGNATURES, newest.first, newest.end))
+    signatures = (*known, *SIGNATURES)
+    lines = BootLines(console, newest, find_hits(console, signatures, newest.first, newest.end))
     judgement = judge(lines)
     ordered = sorted(judgement.deciding, key=_specific_first)
     emergency = min(lines.of(Kind.EMERGENCY), key=_specific_first, default=None)
@@ -65,10 +70,11 @@ def parse_serial_log(data: bytes) -> SerialLogFacts:
         hang=_events(lines.of(Kind.HANG, Kind.OOPS)),
         oom=_events(hit for hit in lines.of(Kind.OOM) if not is_own_limit(hit)),
         benign=_events(hit for hit in lines.of(Kind.BENIGN, Kind.OOM) if hit.kind is Kind.BENIGN or is_own_limit(hit)),
-        earlier=tuple(_history(console, boots)),
+        earlier=tuple(_history(console, boots, signatures)),
         dates=first_and_last_date(console, newest),
         uptime=newest.uptime,
         last_line=printable(next((text for text in reversed(console.segments) if text.strip()), "")),
+        newest=NewestBoot(lines),
     )
 
 
@@ -105,11 +111,11 @@ def _culprit(cause: Hit, ordered: Iterable[Hit], device: str | None) -> str | No
     return mount or (device if cause.device else cause.event.culprit)
 
 
-def _history(console: Console, boots: list[Boot]) -> Iterator[SerialEvent]:
+def _history(console: Console, boots: list[Boot], signatures: Iterable[Signature]) -> Iterator[SerialEvent]:
     """One line for each of the older boots that are still in the log: how far it came."""
-    signatures = [signature for signature in SIGNATURES if signature.kind in _ENDINGS]
+    endings = [signature for signature in signatures if signature.kind in _ENDINGS]
     for boot in boots[-1 - _OLDER_BOOTS : -1]:
-        judgement = judge(BootLines(console, boot, find_hits(console, signatures, boot.first, boot.end)))
+        judgement = judge(BootLines(console, boot, find_hits(console, endings, boot.first, boot.end)))
         event = _headline(judgement)
         if event is not None:
             yield event

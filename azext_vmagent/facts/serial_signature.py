@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 
 class Kind(Enum):
@@ -47,20 +48,32 @@ class Kind(Enum):
 class Signature:
     """A kind of line. ``needle`` is text that every such line holds; ``pattern`` is searched in lines that hold it.
 
+    The pattern is compiled when it is first needed: most of them never are.
+
     ``code`` and ``slug`` name the cause it argues for. ``rank`` orders causes: a smaller one is more specific.
-    ``at_least`` is how often it must be seen before it counts (a single route error is noise); ``confirm`` must be
-    found in one of the next four lines, where given. Named groups: ``mount``, ``device``, ``culprit``.
+    ``at_least`` is how often it must be seen before it counts (a single route error is noise); ``confirmed_by`` must
+    be found in one of the next four lines, where given. Named groups: ``mount``, ``device``, ``culprit``.
     """
 
     kind: Kind
     needle: str
-    pattern: re.Pattern[str]
+    regex: str
     meaning: str
     code: str | None = None
     slug: str = ""
     rank: int = 50
     at_least: int = 1
-    confirm: re.Pattern[str] | None = None
+    confirmed_by: str | None = None
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """What the line must look like."""
+        return re.compile(self.regex)
+
+    @cached_property
+    def confirm(self) -> re.Pattern[str] | None:
+        """What one of the next lines must look like."""
+        return re.compile(self.confirmed_by) if self.confirmed_by else None
 
 
 KERNEL = r"(?:^ ?|(?<!kernel: )\[ {0,6}\d{1,8}\.\d{1,6}\](?:\[ *[TC]?\d+\])? {1,2}|\] - )"
@@ -88,5 +101,4 @@ def signature(
 ) -> Signature:
     """A row of the tables. ``cause`` is «CODE slug»."""
     code, _, slug = cause.partition(" ")
-    confirmed = re.compile(confirm) if confirm else None
-    return Signature(kind, needle, re.compile(pattern), meaning, code or None, slug, rank, at_least, confirmed)
+    return Signature(kind, needle, pattern, meaning, code or None, slug, rank, at_least, confirm)
