@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
+from azext_vmagent.causes.catalogue import serial_signatures
 from azext_vmagent.channels import choice
 from azext_vmagent.channels.choice import Wish
 from azext_vmagent.channels.serial_console import ConsoleLogin
@@ -141,15 +142,15 @@ def diagnose(
     deadline = Deadline(started + timeout - RESERVE_SECONDS)
     evidence = _outside(azure, target, wish, deadline, watch, clock)
     evidence = _inside(azure, evidence, wish, deadline, watch)
-    facts = read(evidence)
+    facts = read(evidence, serial_signatures())
     verdict = decide(facts, wish)
     if choice.look_at_console(facts, wish, one_key_would_tell(verdict)):
         evidence = _look_at_console(azure, evidence, deadline, watch)
-        facts = read(evidence)
+        facts = read(evidence, serial_signatures())
         verdict = decide(facts, wish)
     if one_more_minute_would_tell(facts, verdict):
         evidence = _one_more_minute(azure, facts, evidence, deadline, watch, clock)
-        facts = read(evidence)
+        facts = read(evidence, serial_signatures())
         verdict = decide(facts, wish)
     return Diagnosis(facts, verdict, tuple(evidence.answers.values()), time.monotonic() - started, wish)
 
@@ -245,7 +246,7 @@ def _port_number(windows: bool, wish: Wish) -> int:
 
 def _inside(azure: Azure, evidence: Evidence, wish: Wish, deadline: Deadline, watch: Watch) -> Evidence:
     """One look inside the guest, through the first channel that works; the others say why they were not used."""
-    facts = read(evidence)
+    facts = read(evidence, serial_signatures())
     address = wish.ssh_host or (facts.network.public_address if facts.network else None)
     tried: dict[str, Answer] = {}
     for channel in choice.order(wish):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -13,6 +13,7 @@ from azext_vmagent.facts.instance_view import VmFacts, parse_vm
 from azext_vmagent.facts.port import NetworkFacts, PortFacts, PortOutcome
 from azext_vmagent.facts.resource_health import HealthFacts, parse_health
 from azext_vmagent.facts.serial_log import SerialLogFacts, SerialState, parse_serial_log
+from azext_vmagent.facts.serial_signature import Signature
 from azext_vmagent.model import Answer, Evidence, State, Target
 
 # the names of the sources and channels, as people and the JSON contract see them
@@ -49,6 +50,13 @@ class Facts:
     guest_channel: str | None = None
     console: ConsoleLook | None = None
 
+    @property
+    def windows(self) -> bool | None:
+        """Whether the guest is a Windows one, by the VM's model or its own word; None when neither says."""
+        if self.guest is not None and (self.guest.windows is not None or self.guest.service.has_systemd is not None):
+            return self.guest.windows is not None
+        return self.vm.windows if self.vm is not None and self.vm.os_type else None
+
     def state(self, source: str) -> State:
         """How asking that source ended."""
         answer = self.answers.get(source)
@@ -60,8 +68,8 @@ class Facts:
         return answer.detail if answer else "not asked"
 
 
-def read(evidence: Evidence) -> Facts:
-    """Every fact that the evidence holds."""
+def read(evidence: Evidence, known: Sequence[Signature] = ()) -> Facts:
+    """Every fact that the evidence holds. ``known`` are the lines of a serial log that the catalogue of causes adds."""
     vm, serial = evidence.value(INSTANCE_VIEW), evidence.value(SERIAL_LOG)
     metrics, health = evidence.value(HOST_METRICS), evidence.value(RESOURCE_HEALTH)
     channel = next((name for name in GUEST_CHANNELS if isinstance(evidence.value(name), str)), None)
@@ -71,7 +79,7 @@ def read(evidence: Evidence) -> Facts:
         asked_at=evidence.collected_at,
         answers=evidence.answers,
         vm=parse_vm(vm) if vm is not None else None,
-        serial=parse_serial_log(serial) if serial is not None else None,
+        serial=parse_serial_log(serial, known) if serial is not None else None,
         metrics=parse_metrics(metrics) if metrics is not None else None,
         health=parse_health(health) if health is not None else None,
         network=evidence.value(NETWORK),

@@ -1,0 +1,77 @@
+"""The catalogue: every known cause, one module per area. Pure.
+
+A new area is added to ``AREAS``; a new cause only to its area's module.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from types import ModuleType
+
+from azext_vmagent.causes.catalogue import (
+    agent_provisioning,
+    agent_runtime,
+    agent_service,
+    agent_storage,
+    boot_loader,
+    evidence_channels,
+    file_system,
+    initramfs,
+    kernel,
+    network_interface,
+    platform,
+    startup,
+    windows_agent,
+    windows_boot,
+    windows_network,
+    wire_server_path,
+)
+from azext_vmagent.causes.known_cause import KnownCause
+from azext_vmagent.facts.serial_signature import Signature
+
+AREAS: tuple[ModuleType, ...] = (
+    platform,
+    evidence_channels,
+    agent_service,
+    agent_runtime,
+    agent_storage,
+    agent_provisioning,
+    wire_server_path,
+    network_interface,
+    boot_loader,
+    initramfs,
+    file_system,
+    kernel,
+    startup,
+    windows_agent,
+    windows_network,
+    windows_boot,
+)
+"""In the order in which they are listed."""
+
+
+@cache
+def every_cause() -> tuple[KnownCause, ...]:
+    """All entries, area by area, in the order in which they are written."""
+    return tuple(entry for area in AREAS for entry in entries(area))
+
+
+def entries(area: ModuleType) -> tuple[KnownCause, ...]:
+    """The entries of one area."""
+    return tuple(value for value in vars(area).values() if isinstance(value, KnownCause))
+
+
+def find_cause(name: str) -> KnownCause | None:
+    """The entry with this code, slug or variant's slug, whatever its case; None when there is none.
+
+    >>> find_cause("l01").slug
+    'agent-stopped'
+    """
+    wanted = name.strip().lower()
+    return next((entry for entry in every_cause() if wanted in (entry.code.lower(), *entry.slugs())), None)
+
+
+@cache
+def serial_signatures() -> tuple[Signature, ...]:
+    """The lines of a serial log that the catalogue knows and that tell how a boot ended."""
+    return tuple(signature for entry in every_cause() for signature in entry.signatures)

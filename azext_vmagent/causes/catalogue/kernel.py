@@ -1,0 +1,3 @@
+"""Scenario 4, Linux: the kernel panics, hangs, or has no memory."""
+
+from __future__ import annotations

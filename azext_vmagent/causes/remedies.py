@@ -1,0 +1,60 @@
+"""The catalogue's remedies as the next steps for one VM. Pure."""
+
+from __future__ import annotations
+
+import shlex
+
+from azext_vmagent.causes.access import in_guest, vm_arguments
+from azext_vmagent.causes.agent import unit_name
+from azext_vmagent.causes.known_cause import KnownCause, Remedy, Where
+from azext_vmagent.channels.choice import Wish
+from azext_vmagent.facts.guest_facts import GuestFacts
+from azext_vmagent.facts.reading import Facts
+from azext_vmagent.facts.windows_firewall import quoted
+from azext_vmagent.model import NextStep
+
+LEARN = "https://learn.microsoft.com/"
+
+
+def next_steps(known: KnownCause, facts: Facts, wish: Wish, culprit: str | None) -> tuple[NextStep, ...]:
+    """What to do about this cause, with commands that can be copied whole; what this VM forbids is left out."""
+    return tuple(
+        _step(remedy, known, facts, wish, culprit) for remedy in known.remedies if not _forbidden(remedy, facts)
+    )
+
+
+def _forbidden(remedy: Remedy, facts: Facts) -> bool:
+    """A redeployed or deallocated VM loses an ephemeral OS disk, and there is no disk to take a copy of."""
+    verbs = ("az vm redeploy", "az vm deallocate", "az vm repair create")
+    if not remedy.command.startswith(verbs):
+        return False
+    return facts.vm is None or facts.vm.ephemeral_os_disk
+
+
+def _step(remedy: Remedy, known: KnownCause, facts: Facts, wish: Wish, culprit: str | None) -> NextStep:
+    link = remedy.link or (known.links[0] if known.links else "")
+    return NextStep(
+        remedy.action,
+        _command(remedy, facts, wish, culprit),
+        effect=remedy.effect or None,
+        risk=remedy.risk or None,
+        downtime=remedy.downtime or None,
+        undo=_filled(remedy.undo, facts, culprit) or None,
+        link=LEARN + link if link else None,
+    )
+
+
+def _command(remedy: Remedy, facts: Facts, wish: Wish, culprit: str | None) -> str | None:
+    """None where the command needs a name that the evidence did not give."""
+    if not remedy.command or ("{culprit}" in remedy.command and not culprit):
+        return None
+    filled = _filled(remedy.command, facts, culprit)
+    return in_guest(facts, wish, filled) if remedy.where is Where.GUEST and not facts.windows else filled
+
+
+def _filled(command: str, facts: Facts, culprit: str | None) -> str:
+    unit = shlex.quote(unit_name(facts.guest or GuestFacts()))
+    named = (quoted if facts.windows else shlex.quote)(culprit or "")
+    for name, value in (("{vm}", vm_arguments(facts)), ("{unit}", unit), ("{culprit}", named)):
+        command = command.replace(name, value)
+    return command

@@ -1,0 +1,158 @@
+"""The ways in which causes show, to be used in the entries of the catalogue. Pure.
+
+>>> agent_says("openssl: not found", what="the agent finds no openssl")[0].need.value
+"the agent's log"
+
+Patterns are compiled when they are first needed: most are never. A pattern is only tried on lines that hold ``needle``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+
+from azext_vmagent.causes.known_cause import KnownCause, Look, Need, Scene, Seen, Sign
+from azext_vmagent.facts.instance_view import VmFacts
+from azext_vmagent.facts.reading import INSTANCE_VIEW, SERIAL_LOG, Facts
+from azext_vmagent.facts.serial_log import Outlook, SerialEvent
+from azext_vmagent.model import Reason
+
+_LINES = 2
+
+
+def told(*sections: str) -> Callable[[Facts], bool]:
+    """Settled where the guest told these sections of the probe's answer in time (``GuestFacts.missing``)."""
+
+    def settled(facts: Facts) -> bool:
+        guest = facts.guest
+        return guest is not None and guest.complete and not set(sections) & set(guest.missing)
+
+    return settled
+
+
+def inside(*sections: str) -> Sign:
+    """Named by the guest's own word (``inside.py``); settled where the guest told these sections."""
+    return Sign(Need.GUEST, _named_inside, told(*sections))
+
+
+def _named_inside(scene: Scene, cause: KnownCause) -> Iterator[Seen]:
+    for named in scene.inside.get(cause.code, ()):
+        reason = Reason(named.detail or named.title, scene.facts.guest_channel or "", excerpt=named.culprit)
+        yield Seen(reason, named.culprit, named.slug if named.slug in cause.slugs() else "")
+
+
+def guest_shows(look: Look, *sections: str) -> Sign:
+    """What ``look`` finds in the guest's facts; settled where the guest told these sections."""
+    return Sign(Need.GUEST, look, told(*sections))
+
+
+def vm_model(says: Callable[[VmFacts], str | None], path: str) -> Sign:
+    """What ``says`` reads from the VM's model and instance view, at that JSON path; it always settles."""
+
+    def look(scene: Scene, _cause: KnownCause) -> Iterable[Seen]:
+        what = says(scene.facts.vm) if scene.facts.vm is not None else None
+        return (Seen(Reason(what, INSTANCE_VIEW, path)),) if what else ()
+
+    return Sign(Need.VM_MODEL, look, lambda _: True)
+
+
+def serial_boot() -> Sign:
+    """A line that decides how the newest boot ended and bears this cause's code; settled by a boot that came up."""
+    return Sign(Need.SERIAL_LOG, _deciding, came_up)
+
+
+def came_up(facts: Facts) -> bool:
+    """The newest boot reached a prompt, nothing in it speaks against, and its beginning is in the log."""
+    serial = facts.serial
+    return serial is not None and serial.outlook is Outlook.HEALTHY and serial.boot_line > 0
+
+
+def _deciding(scene: Scene, cause: KnownCause) -> Iterator[Seen]:
+    serial = scene.facts.serial
+    found = serial.deciding if serial is not None else ()
+    return _events((event for event in found if event.code == cause.code), cause)
+
+
+def serial_words(*kinds: str) -> Sign:
+    """Lines of the newest boot that bear this cause's code, of the lists ``agent``, ``oom``, ``hang`` or ``benign``."""
+
+    def look(scene: Scene, cause: KnownCause) -> Iterator[Seen]:
+        serial = scene.facts.serial
+        lines = [event for kind in kinds for event in getattr(serial, kind) if event.code == cause.code]
+        return _events(lines, cause)
+
+    return Sign(Need.SERIAL_LOG, look)
+
+
+def serial_line(needle: str, pattern: str = "", what: str = "", settles: Callable[[Facts], bool] | None = None) -> Sign:
+    """Lines of the newest boot that hold ``needle`` and match ``pattern``; a group ``culprit`` names the culprit."""
+
+    def look(scene: Scene, cause: KnownCause) -> Iterator[Seen]:
+        serial = scene.facts.serial
+        if serial is None or serial.newest is None:
+            return iter(())
+        return _events(serial.newest.search(needle, pattern or re.escape(needle), what), cause)
+
+    return Sign(Need.SERIAL_LOG, look, settles or (lambda _: False))
+
+
+def _events(events: Iterable[SerialEvent], cause: KnownCause) -> Iterator[Seen]:
+    for event in list(events)[-_LINES:]:
+        variant = event.slug if event.slug in cause.slugs() else ""
+        reason = Reason(event.meaning or cause.title, SERIAL_LOG, None, event.line, event.text)
+        yield Seen(reason, event.culprit, variant)
+
+
+def agent_says(
+    needle: str, pattern: str = "", what: str = "", recovered_by: str = "", on_console: bool = True
+) -> tuple[Sign, ...]:
+    """The agent's own word, wherever it is heard: its log, its journal, the serial console.
+
+    ``recovered_by`` is text of a later line that takes it back: then it is no cause. A log never settles that something
+    is not there.
+    """
+
+    def look(scene: Scene, cause: KnownCause) -> Iterator[Seen]:
+        found = re.compile(pattern or re.escape(needle))
+        for reason in _spoken(scene.facts):
+            text = reason.excerpt or ""
+            if needle not in text:
+                continue
+            match = found.search(text)
+            if match:
+                named = match.groupdict().get("culprit")
+                yield Seen(_with(reason, what or cause.title), named)
+
+    def unrecovered(scene: Scene, cause: KnownCause) -> Iterable[Seen]:
+        if recovered_by and _newest_is(scene.facts, recovered_by, needle):
+            return ()
+        return tuple(look(scene, cause))[-_LINES:]
+
+    spoken = Sign(Need.AGENT_LOG, unrecovered)
+    return (spoken, serial_line(needle, pattern, what)) if on_console else (spoken,)
+
+
+def _with(reason: Reason, what: str) -> Reason:
+    return Reason(what, reason.channel, reason.source, reason.line, reason.excerpt, reason.time)
+
+
+def _spoken(facts: Facts) -> Iterator[Reason]:
+    """Every line of the agent that a diagnosis has, oldest first within one source; ``excerpt`` is the line."""
+    guest, channel = facts.guest, facts.guest_channel or ""
+    if guest is None:
+        return
+    log = r"C:\WindowsAzure\Logs\WaAppAgent.log" if guest.windows else "/var/log/waagent.log"
+    for line in (*guest.log.errors, *guest.log.failures, *(guest.windows.known if guest.windows else ())):
+        yield Reason("", channel, log, line.line, line.text, line.time)
+    for text in guest.journal:
+        yield Reason("", channel, "journal", excerpt=text)
+
+
+def _newest_is(facts: Facts, recovery: str, needle: str) -> bool:
+    """The newest of both kinds of line is the recovery."""
+    last = None
+    for reason in _spoken(facts):
+        text = reason.excerpt or ""
+        if recovery in text or needle in text:
+            last = recovery in text
+    return bool(last)
