@@ -63,6 +63,6 @@ def moment(value: Any, *keys: str) -> datetime | None:
     written = re.sub(r"\.(\d{1,5})(?=\+|-|$)", lambda part: "." + part[1].ljust(6, "0"), written)
     try:
         found = datetime.fromisoformat(written)
-    except ValueError:
+        return found.replace(tzinfo=timezone.utc) if found.tzinfo is None else found.astimezone(timezone.utc)
+    except (ValueError, OverflowError):
         return None
-    return found.replace(tzinfo=timezone.utc) if found.tzinfo is None else found.astimezone(timezone.utc)

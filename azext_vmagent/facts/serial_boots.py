@@ -172,5 +172,6 @@ def _is_repeat(console: Console, index: int) -> bool:
 def _is_cut_boot(console: Console, times: list[float | None], end: int) -> bool:
     """Whether the text before the first start is the rest of an older boot rather than firmware chatter."""
     return any(time is not None and time > 1 for time in times[:end]) or any(
-        "login:" in segment or "[  OK  ]" in segment for segment in console.segments[:end]
+        "login:" in segment or "[  OK  ]" in segment or "Azure VM Health Report - " in segment
+        for segment in console.segments[:end]
     )

@@ -7,6 +7,8 @@ from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from azext_vmagent.facts.windows_health_report import HealthReport
+
 if TYPE_CHECKING:
     from azext_vmagent.facts.serial_newest import NewestBoot
 
@@ -79,7 +81,7 @@ class SerialLogFacts:
     provisioning DVD). No agent line proves nothing: agents from 2.2.53 on are silent on the console after the first
     boot. ``boot_time`` is given only where the text has a date. ``dates`` are the first and the last date seen in the
     newest boot. ``uptime`` is the newest kernel time stamp, in seconds. ``newest`` is the newest boot's text, to be
-    searched; None for an empty log.
+    searched; None for an empty log. ``health_report`` is the newest boot's newest report of a Windows guest.
     """
 
     state: SerialState
@@ -106,3 +108,4 @@ class SerialLogFacts:
     uptime: float | None = None
     last_line: str = ""
     newest: NewestBoot | None = field(default=None, repr=False, compare=False)
+    health_report: HealthReport | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +14,7 @@ from azext_vmagent.facts.serial_boots import REPLAY, Boot, kernel_time
 from azext_vmagent.facts.serial_facts import Outlook, SerialEvent, SerialState
 from azext_vmagent.facts.serial_lines import Hit
 from azext_vmagent.facts.serial_signature import Kind, Signature
+from azext_vmagent.facts.windows_health_report import HealthReport, read_health_reports
 
 _DEAD_ENDS = {
     Kind.EMERGENCY: SerialState.EMERGENCY,
@@ -103,6 +104,12 @@ class BootLines:
     def segments(self) -> Sequence[str]:
         """The text of the boot."""
         return self.console.segments[self.boot.first : self.boot.end]
+
+    @cached_property
+    def health_report(self) -> HealthReport | None:
+        """The newest whole health report of a Windows guest in this boot."""
+        windows = Kind.WINDOWS_UP in self.by_kind
+        return read_health_reports(self.console, self.boot.first, self.boot.end) if windows else None
 
     @cached_property
     def _living(self) -> list[int]:
@@ -211,7 +218,7 @@ def _arrived(lines: BootLines) -> Judgement | None:
         return None
     states = {Kind.SHELL: SerialState.SHELL, Kind.WINDOWS_UP: SerialState.WINDOWS}
     state = states.get(arrival.kind, SerialState.LOGIN_PROMPT)
-    bad = network_failures(lines)
+    bad = network_failures(lines) + _adapters_without_network(lines)
     if bad:
         return Judgement(state, Outlook.NETWORK_DOWN, (*bad, arrival))
     killed = [hit for hit in lines.of(Kind.OOM) if not is_own_limit(hit) and hit.index > arrival.index]
@@ -267,6 +274,18 @@ def network_failures(lines: BootLines) -> list[Hit]:
     for hit in bad:
         counts[hit.signature.slug] = counts.get(hit.signature.slug, 0) + 1
     return [hit for hit in bad if counts[hit.signature.slug] >= hit.signature.at_least]
+
+
+def _adapters_without_network(lines: BootLines) -> list[Hit]:
+    """What the newest health report of a Windows guest shows of a network that is down."""
+    found = []
+    for adapter in lines.health_report.without_network if lines.health_report else ():
+        meaning = f"the guest's own report: {adapter.trouble}"
+        index = bisect_left(lines.console.numbers, adapter.line)
+        signature = Signature(Kind.NET_BAD, "", "", meaning, "I18", "windows-adapter-down", 20)
+        event = SerialEvent(adapter.line, adapter.excerpt, meaning, "windows-adapter-down", "I18", adapter.name)
+        found.append(Hit(index, signature, event))
+    return found
 
 
 def _same_table(bad: Hit, good: Iterable[Hit]) -> bool:

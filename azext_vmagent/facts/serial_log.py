@@ -73,6 +73,7 @@ def parse_serial_log(data: bytes, known: Sequence[Signature] = ()) -> SerialLogF
         earlier=tuple(_history(console, boots, signatures)),
         dates=first_and_last_date(console, newest),
         uptime=newest.uptime,
+        health_report=lines.health_report,
         last_line=printable(next((text for text in reversed(console.segments) if text.strip()), "")),
         newest=NewestBoot(lines),
     )
