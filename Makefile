@@ -7,7 +7,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 SOURCES := $(shell find azext_vmagent -type f -not -name '*.pyc') setup.py README.md HISTORY.rst
 export VMAGENT_LAB_EXTENSIONS := $(CURDIR)/build/extensions
 
-.PHONY: venv wheel extension demo test lint test-fast test-az lab-test test-faults bench record clean
+.PHONY: venv wheel extension demo test lint test-fast test-az lab-test test-faults bench bench-serial record clean
 
 venv: $(VENV)/ready
 
@@ -60,6 +60,10 @@ test: lint test-fast test-az lab-test
 
 bench: build/extension
 	$(BIN)/python -m tests.bench
+
+# the serial log reader: right, wrong and missed on labelled logs, and its times
+bench-serial: $(VENV)/ready
+	$(BIN)/python -m tests.bench_serial
 
 # record the guests of the demo and the fast tests again from a real one (after the probe changed)
 record: build/extension

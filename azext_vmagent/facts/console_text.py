@@ -14,7 +14,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from dataclasses import dataclass
-from itertools import accumulate
+from functools import cached_property
+from itertools import accumulate, chain, compress
+from operator import add
 
 SEGMENT_LIMIT = 1000
 """Longest segment in characters; the rest goes into further segments with the same line number: searches stay cheap."""
@@ -24,6 +26,8 @@ _CONTROL = re.compile(
     rb"\x1b(?:\[[0-?]{0,32}[ -/]{0,4}[@-~]?|[\]PX^_][^\x07\x1b\n]{0,256}(?:\x07|\x1b\\)?|[ #%()*+][ -~]|[0-~])?"
 )
 _LOST_ESCAPE = re.compile(rb"\[(?:(?:[0-9]{1,3}(?:;[0-9]{1,3}){0,8})?m|K(?=\[))")
+_LETTERS = re.compile("[A-Za-z]+")
+_WORDS = bytes(code if chr(code).isalpha() and code < 128 else 32 for code in range(256))
 _SPACING = bytes.maketrans(b"\t\x0b\x0c", b" \r\r")
 _NOT_TEXT = bytes([*range(9), *range(0x0E, 0x20), 0x7F])
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
@@ -42,6 +46,16 @@ class Console:
         """The index of the segment that holds this offset of ``text``."""
         return bisect_right(self.offsets, offset) - 1
 
+    @cached_property
+    def words(self) -> str:
+        """Each word of ``text`` once: a log repeats few words, so looking here first makes most searches cheap."""
+        return " ".join({*self.text.encode().translate(_WORDS).decode().split()})
+
+    def may_hold(self, needle: str) -> bool:
+        """Whether ``text`` holds the longest word of ``needle``; if not, it does not hold the needle either."""
+        longest = max(_LETTERS.findall(needle), key=len, default="")
+        return longest in self.words
+
     def ascii_segment(self, index: int) -> str:
         """A segment as it stands in ``text``."""
         start = self.offsets[index]
@@ -54,19 +68,26 @@ def clean(data: bytes) -> Console:
     if b"\x1b" in data:
         data = _CONTROL.sub(b"", _MOVES.sub(b"\r", data))
     data = _LOST_ESCAPE.sub(b"", data.replace(b"%G%G", b"")).translate(_SPACING, _NOT_TEXT)
+    segments, numbers = _segments(data.decode("utf-8", "replace").split("\n"))
+    offsets = list(map(add, accumulate(map(len, segments), initial=0), range(len(segments))))
+    return Console(segments, numbers, "\n".join(segments).encode("ascii", "replace").decode("ascii"), offsets)
+
+
+def _segments(lines: list[str]) -> tuple[list[str], list[int]]:
+    """The pieces of all lines that are not empty, and their lines' numbers; most lines are one piece."""
     segments: list[str] = []
     numbers: list[int] = []
-    for number, line in enumerate(data.decode("utf-8", "replace").split("\n"), 1):
-        for piece in line.split("\r") if "\r" in line else (line,):
-            if len(piece) > SEGMENT_LIMIT:
-                parts = [piece[start : start + SEGMENT_LIMIT] for start in range(0, len(piece), SEGMENT_LIMIT)]
-                segments += parts
-                numbers += [number] * len(parts)
-            elif piece:
-                segments.append(piece)
-                numbers.append(number)
-    offsets = list(accumulate((len(segment) + 1 for segment in segments), initial=0))[:-1]
-    return Console(segments, numbers, "\n".join(segments).encode("ascii", "replace").decode("ascii"), offsets)
+    done = 0
+    divided = (at for at, line in enumerate(lines) if len(line) > SEGMENT_LIMIT or "\r" in line)
+    for at in chain(divided, (len(lines),)):
+        segments += filter(None, lines[done:at])
+        numbers += compress(range(done + 1, at + 1), lines[done:at])
+        for piece in filter(None, lines[at].split("\r")) if at < len(lines) else ():
+            parts = [piece[start : start + SEGMENT_LIMIT] for start in range(0, len(piece), SEGMENT_LIMIT)]
+            segments += parts
+            numbers += [at + 1] * len(parts)
+        done = at + 1
+    return segments, numbers
 
 
 def printable(text: str, limit: int = 300) -> str:

@@ -51,7 +51,7 @@ _MARKS = (
 """Text that every line with a mark of a boot's beginning or end holds."""
 
 _MARK_LIMIT = 5000
-_STAMP = re.compile(r"\[ {0,6}(\d{1,8})\.(\d{1,6})\]")
+_STAMP = re.compile(r"\[ {0,6}(\d{1,8}\.\d{1,6})\]")
 _CONSOLE_HANDOVER = re.compile(r"console \[\w{1,20}\] (?:disabled|enabled)")
 
 REPLAY = re.compile(r"^[^#$>]{0,120}[#$>] ?.{0,120}?\b(?:dmesg|cat|less|more|tail|head|zcat|grep|journalctl|awk|sed)\b")
@@ -80,7 +80,7 @@ def kernel_time(segment: str) -> float | None:
     if not segment.startswith("["):
         return None
     found = _STAMP.match(segment)
-    return float(f"{found[1]}.{found[2]}") if found else None
+    return float(found[1]) if found else None
 
 
 def split_boots(console: Console) -> list[Boot]:
@@ -88,7 +88,9 @@ def split_boots(console: Console) -> list[Boot]:
     count = len(console.segments)
     if not count:
         return []
-    times = [kernel_time(segment) for segment in console.segments]
+    match = _STAMP.match
+    stamps = ((at, match(text)) for at, text in enumerate(console.segments) if text[0] == "[")
+    times = {at: float(stamp[1]) for at, stamp in stamps if stamp}
     starts = _starts(console, times)
     seen = bool(starts)
     if not starts or (starts[0] > 0 and _is_cut_boot(console, times, starts[0])):
@@ -98,11 +100,11 @@ def split_boots(console: Console) -> list[Boot]:
     return [Boot(first, end, _newest(times, first, end), seen or first > 0) for first, end in pairwise(bounds)]
 
 
-def _newest(times: list[float | None], first: int, end: int) -> float | None:
-    return next((times[at] for at in range(end - 1, first - 1, -1) if times[at] is not None), None)
+def _newest(times: dict[int, float], first: int, end: int) -> float | None:
+    return next((times[at] for at in range(end - 1, first - 1, -1) if at in times), None)
 
 
-def _starts(console: Console, times: list[float | None]) -> list[int]:
+def _starts(console: Console, times: dict[int, float]) -> list[int]:
     """Segments at which a boot begins.
 
     ``loading`` holds from a boot loader's first line until the kernel's banner: both are one start. ``over`` holds
@@ -113,7 +115,7 @@ def _starts(console: Console, times: list[float | None]) -> list[int]:
     clock = 0.0
     for index in _candidates(console, times):
         segment = console.ascii_segment(index)
-        time = times[index]
+        time = times.get(index)
         if _OVER.search(segment):
             loading, over, clock = False, True, time or clock
         elif _BANNER.search(segment):
@@ -143,10 +145,10 @@ def _systemd_follows(console: Console, index: int) -> bool:
     return any(segment.startswith(("[  OK  ] ", "         Starting ")) for segment in after)
 
 
-def _candidates(console: Console, times: list[float | None]) -> list[int]:
+def _candidates(console: Console, times: dict[int, float]) -> list[int]:
     """The segments that may begin or end a boot, in order, and those at which the kernel's clock falls."""
     found: set[int] = set()
-    for needle in _MARKS:
+    for needle in filter(console.may_hold, _MARKS):
         at = console.text.find(needle)
         hits = 0
         while at >= 0 and hits < _MARK_LIMIT:
@@ -155,11 +157,10 @@ def _candidates(console: Console, times: list[float | None]) -> list[int]:
             hits += 1
             at = console.text.find(needle, console.offsets[index] + len(console.segments[index]))
     previous = (0, 0.0)
-    for index, time in enumerate(times):
-        if time is not None:
-            if _fell(previous[1], time):
-                found.update((previous[0], index))
-            previous = (index, time)
+    for index, time in times.items():
+        if _fell(previous[1], time):
+            found.update((previous[0], index))
+        previous = (index, time)
     return sorted(found)
 
 
@@ -169,9 +170,9 @@ def _is_repeat(console: Console, index: int) -> bool:
     return any(REPLAY.match(segment[:300]) or _CONSOLE_HANDOVER.search(segment[:300]) for segment in before)
 
 
-def _is_cut_boot(console: Console, times: list[float | None], end: int) -> bool:
+def _is_cut_boot(console: Console, times: dict[int, float], end: int) -> bool:
     """Whether the text before the first start is the rest of an older boot rather than firmware chatter."""
-    return any(time is not None and time > 1 for time in times[:end]) or any(
+    return any(time > 1 for index, time in times.items() if index < end) or any(
         "login:" in segment or "[  OK  ]" in segment or "Azure VM Health Report - " in segment
         for segment in console.segments[:end]
     )

@@ -44,7 +44,8 @@ def _dated(console: Console, boot: Boot) -> Iterator[tuple[str, datetime]]:
     """The first and the last line of each kind that carries a date, in order."""
     start = console.offsets[boot.first]
     stop = console.offsets[boot.end] if boot.end < len(console.offsets) else len(console.text)
-    found = {find(needle, start, stop) for needle in _NEEDLES for find in (console.text.find, console.text.rfind)}
+    needles = [needle for needle in _NEEDLES if console.may_hold(needle)]
+    found = {find(needle, start, stop) for needle in needles for find in (console.text.find, console.text.rfind)}
     for index in sorted({console.segment_at(at) for at in found if at >= 0}):
         moment = _moment(console.segments[index])
         if moment is not None:

@@ -14,6 +14,7 @@ from azext_vmagent.facts.serial_boots import REPLAY, Boot, kernel_time
 from azext_vmagent.facts.serial_facts import Outlook, SerialEvent, SerialState
 from azext_vmagent.facts.serial_lines import Hit
 from azext_vmagent.facts.serial_signature import Kind, Signature
+from azext_vmagent.facts.serial_signatures_network import OWN_LIMIT
 from azext_vmagent.facts.windows_health_report import HealthReport, read_health_reports
 
 _DEAD_ENDS = {
@@ -297,4 +298,4 @@ def _same_table(bad: Hit, good: Iterable[Hit]) -> bool:
 
 def is_own_limit(hit: Hit) -> bool:
     """Whether a killed process outgrew its own memory limit, as the agent's log collector does every hour (30 MB)."""
-    return hit.event.meaning == "a process outgrew its own limit"
+    return hit.signature.meaning == OWN_LIMIT

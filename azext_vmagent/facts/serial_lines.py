@@ -17,8 +17,9 @@ from azext_vmagent.facts.serial_signatures_network import NETWORK_SIGNATURES
 SIGNATURES: tuple[Signature, ...] = (*BOOT_SIGNATURES, *KERNEL_SIGNATURES, *NETWORK_SIGNATURES)
 """Every known kind of line. Of the patterns of one kind, the first that matches a line counts."""
 
-_HITS_EACH_END = 300
-"""How many lines with a needle are looked at from either end of the log: bounds the time on hostile text."""
+_HITS_EACH_END = 200
+_TEXT_EACH_END = 60_000
+"""How many lines with a needle, and characters in them, are looked at from either end: bounds the time."""
 
 _CONFIRM_WITHIN = 4
 
@@ -59,10 +60,12 @@ def find_hits(console: Console, signatures: Iterable[Signature], first: int, end
 
 def segments_with(console: Console, needle: str, first: int, end: int) -> Iterator[int]:
     """Segments that hold the needle: all of them, or the first and the last few hundred when there are more."""
+    if not console.may_hold(needle):
+        return
     text = console.text
     start = console.offsets[first]
     stop = console.offsets[end] if end < len(console.offsets) else len(text)
-    at, last = start, -1
+    at, last, looked_at = start, -1, 0
     for _ in range(_HITS_EACH_END):
         at = text.find(needle, at, stop)
         if at < 0:
@@ -70,16 +73,18 @@ def segments_with(console: Console, needle: str, first: int, end: int) -> Iterat
         last = console.segment_at(at)
         yield last
         at = console.offsets[last] + len(console.segments[last])
-    at = stop
+        looked_at += len(console.segments[last])
+        if looked_at > _TEXT_EACH_END:
+            break
+    at, looked_at = stop, 0
     for _ in range(_HITS_EACH_END):
         at = text.rfind(needle, start, at)
-        if at < 0:
-            return
-        index = console.segment_at(at)
-        if index <= last:
+        index = console.segment_at(at) if at >= 0 else -1
+        if index <= last or looked_at > _TEXT_EACH_END:
             return
         yield index
         at = console.offsets[index]
+        looked_at += len(console.segments[index])
 
 
 def _confirmed(console: Console, index: int, signature: Signature) -> bool:

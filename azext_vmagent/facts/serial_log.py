@@ -98,7 +98,7 @@ def _distinct(ordered: Iterable[Hit]) -> tuple[SerialEvent, ...]:
 
 def _cause(ordered: Iterable[Hit]) -> Hit | None:
     """The most specific line that names a cause; a login prompt is none."""
-    return next((hit for hit in ordered if hit.event.code and hit.kind is not Kind.LOGIN), None)
+    return next((hit for hit in ordered if hit.signature.code and hit.kind is not Kind.LOGIN), None)
 
 
 def _failed_device(lines: BootLines, ordered: Iterable[Hit]) -> str | None:
@@ -108,7 +108,7 @@ def _failed_device(lines: BootLines, ordered: Iterable[Hit]) -> str | None:
 
 def _culprit(cause: Hit, ordered: Iterable[Hit], device: str | None) -> str | None:
     """The mount that the cause's lines name, else what the cause's own line names."""
-    mount = next((hit.mount for hit in ordered if hit.mount and hit.event.code == cause.event.code), None)
+    mount = next((hit.mount for hit in ordered if hit.mount and hit.signature.code == cause.signature.code), None)
     return mount or (device if cause.device else cause.event.culprit)
 
 

@@ -9,6 +9,8 @@ _AGENT_LINE = (
     r"(?:[A-Z]+[ :])?.{0,60}?"
 )
 
+OWN_LIMIT = "a process outgrew its own limit"
+
 # fmt: off
 NETWORK_SIGNATURES: tuple[Signature, ...] = (
     signature(Kind.NET_BAD, "ci-info:",
@@ -125,7 +127,7 @@ NETWORK_SIGNATURES: tuple[Signature, ...] = (
         "the kernel killed a process for lack of memory", "B26 out-of-memory", 40),
     signature(Kind.OOM, "ut of memory",
         KERNEL + r"Memory cgroup out of memory: Kill(?:ed)? process \d+ \((?P<culprit>[^)]{1,40})\)",
-        "a process outgrew its own limit"),
+        OWN_LIMIT),
     signature(Kind.BENIGN, "I/O error, dev ",
         r"I/O error, dev (?P<culprit>sr\d|fd\d|loop\d)",
         "the provisioning DVD or a loop device: normal on Azure"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -337,3 +338,29 @@ def test_every_cut_of_a_log_gives_an_answer() -> None:
     for end in range(0, len(log), 97):
         assert parse_serial_log(log[:end]).state in SerialState
         assert parse_serial_log(log[end:]).state in SerialState
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "x",
+        "a\n",
+        "# \n",
+        "[    1.000000] Kernel panic - not syncing \n",
+        "[FAILED] Failed to mount ",
+        "[   99.000000] a\n[    0.000000] b\n",
+        "a login:\nroot@a:~# dmesg\n",
+        "ci-info: | eth0 | False | . | . | . | . |\n",
+    ],
+)
+def test_time_grows_with_the_size_and_no_faster(piece: str) -> None:
+    """Four times the text may take eight times as long on a busy machine; quadratic time would be sixteen times."""
+    size = 150_000 // len(piece)
+    once = min(spent(piece * size) for _ in range(3))
+    assert min(spent(piece * size * 4) for _ in range(3)) < 8 * max(once, 0.002)
+
+
+def spent(text: str) -> float:
+    begin = time.process_time()
+    parse_serial_log(text.encode())
+    return time.process_time() - begin
