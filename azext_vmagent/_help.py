@@ -33,3 +33,20 @@ examples:
   - name: Through a tunnel that was opened with az network bastion tunnel.
     text: az vm agent-diagnose -g MyResourceGroup -n MyVm --ssh-user azureuser --ssh-host 127.0.0.1 --ssh-port 2222
 """
+
+helps["vm agent-explain"] = """
+type: command
+short-summary: Explain a cause of an agent that is not ready, or list all that are known.
+long-summary: >-
+  Says what a cause means, what it looks like, what it is not, how a diagnosis sees it and what to do. Without --cause
+  all causes are listed. Works offline: needs neither a login nor a virtual machine.
+examples:
+  - name: Explain the cause that a diagnosis ended with.
+    text: az vm agent-explain -c N01
+  - name: Explain it by its name.
+    text: az vm agent-explain --cause agent-stopped
+  - name: List all causes.
+    text: az vm agent-explain
+  - name: List the causes of scenario 2, the guest blocks the Wire Server, that can hit a Linux guest.
+    text: az vm agent-explain --scenario 2 --os linux -o table
+"""

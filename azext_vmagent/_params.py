@@ -4,7 +4,37 @@ from knack.arguments import CLIArgumentType
 
 
 def load_arguments(loader, _):
-    """Arguments of ``az vm agent-diagnose``; nothing is positional, and no name carries az's own ``--ids``.
+    """Arguments of each command; nothing is positional."""
+    _diagnose(loader)
+    _explain(loader)
+
+
+def _explain(loader):
+    from azure.cli.core.commands.parameters import get_enum_type
+
+    from azext_vmagent.report.explain import scenario_names
+
+    with loader.argument_context("vm agent-explain") as context:
+        context.argument(
+            "cause",
+            options_list=["--cause", "-c"],
+            help="Code or name of a cause, such as N01 or agent-stopped. Without it all causes are listed.",
+        )
+        context.argument(
+            "scenario",
+            arg_type=get_enum_type(scenario_names()),
+            help="List only the causes that argue for this scenario, by its number or its name.",
+        )
+        context.argument(
+            "system",
+            options_list=["--os"],
+            arg_type=get_enum_type(["linux", "windows"]),
+            help="List only the causes that can hit a guest with this operating system.",
+        )
+
+
+def _diagnose(loader):
+    """``az vm agent-diagnose``: no name carries az's own ``--ids``.
 
     az would call the command once per id from ten threads, in completion order. We take the list ourselves and keep it.
     """

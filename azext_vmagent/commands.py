@@ -8,11 +8,18 @@ def _table(result):
     return rows(result)
 
 
+def _cause_table(result):
+    from azext_vmagent.report.explain import table
+
+    return table(result)
+
+
 def load_command_table(loader, _):
-    """Register ``az vm agent-diagnose``."""
+    """Register the commands."""
     with loader.command_group("vm") as group:
         group.custom_command(
             "agent-diagnose",
             "diagnose_vm_agent",
             table_transformer=_table,
         )
+        group.custom_command("agent-explain", "explain_cause", table_transformer=_cause_table)

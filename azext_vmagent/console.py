@@ -8,14 +8,16 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
 from azext_vmagent.flow import Diagnosis
 from azext_vmagent.model import Answer
 from azext_vmagent.report.exit_code import exit_code
+from azext_vmagent.report.layout import Style
 from azext_vmagent.report.redaction import safe
-from azext_vmagent.report.text import Style, report, step_line
+from azext_vmagent.report.text import report, step_line
 
 if TYPE_CHECKING:
     from azure.cli.core import AzCli
@@ -54,6 +56,13 @@ class Console:
             return
         stream = sys.stdout if self.report_is_the_output else sys.stderr
         self._write(stream, ["", *report(diagnosis, self._style(stream)), ""])
+
+    def answer(self, found: Any, text: Callable[[Style], list[str]]) -> Any:
+        """What az is to print: the object, or None where a person has been shown its text, which says the same."""
+        if not self.report_is_the_output:
+            return found
+        self._write(sys.stdout, ["", *text(self._style(sys.stdout)), ""])
+        return None
 
     def show_one_of_many(self, diagnosis: Diagnosis) -> None:
         """Among several VMs the rows are what matters; the reports only where they are the output, or asked for."""

@@ -49,3 +49,19 @@ def diagnose_vm_agent(
     if exit_code:
         console.exit_with(result)
     return None if console.report_is_the_output else result
+
+
+def explain_cause(
+    cmd: AzCliCommand, cause: str | None = None, scenario: str | None = None, system: str | None = None
+) -> Any:
+    """Explain one cause, or list those that match; the object, or None when a person has read the text already."""
+    from azext_vmagent.console import Console
+    from azext_vmagent.explaining import one_cause
+    from azext_vmagent.report import explain, explain_text
+
+    console = Console.of(cmd.cli_ctx)
+    if cause is None:
+        rows = explain.listed(scenario, system)
+        return console.answer(rows, lambda style: explain_text.listing(rows, style))
+    found = explain.explanation(one_cause(cause, scenario or system))
+    return console.answer(found, lambda style: explain_text.explained(found, style))

@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "causes": {"model", "facts", "channels.choice"},
     "verdict": {"model", "facts", "causes", "channels.choice"},
     "channels.choice": {"model", "facts"},
-    "report": {"model", "facts", "verdict", "flow"},
+    "report": {"model", "facts", "causes", "verdict", "flow"},
     "guest": {"facts"},
     "channels": {"model", "facts", "evidence"},
     "evidence": {"model", "facts", "channels"},

@@ -168,6 +168,11 @@ class KnownCause:
         """Every name of the cause, its own first."""
         return (self.slug, *(variant.slug for variant in self.variants))
 
+    def needs(self) -> tuple[Need, ...]:
+        """The kinds of evidence that can show it, each once."""
+        signed = [sign.need for sign in self.signs]
+        return tuple(dict.fromkeys([*signed, Need.SERIAL_LOG] if self.signatures else signed))
+
 
 class State(str, Enum):
     """What a diagnosis can say about one cause."""

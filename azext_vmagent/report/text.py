@@ -9,28 +9,11 @@ from datetime import datetime, timezone
 from azext_vmagent.facts.reading import SERIAL_LOG, Facts
 from azext_vmagent.flow import Diagnosis
 from azext_vmagent.model import Answer, Confidence, NextStep, Reason, Scenario, State, Verdict
+from azext_vmagent.report.layout import LABEL, WIDTH, Style, entry
 from azext_vmagent.report.redaction import printable, safe
 from azext_vmagent.verdict.evidence_lines import age
 
-WIDTH = 100
-LABEL = 12
-
 _MARKS = {State.OK: "✓", State.NOT_ASKED: "–"}
-_COLOURS = {"red": 31, "green": 32, "yellow": 33, "bold": 1, "dim": 2}
-
-
-class Style:
-    """Colours, or none."""
-
-    def __init__(self, colour: bool) -> None:
-        """Colour only where a person reads."""
-        self._colour = colour
-
-    def __call__(self, text: str, *names: str) -> str:
-        """The text in these colours."""
-        if not self._colour:
-            return text
-        return "".join(f"\x1b[{_COLOURS[name]}m" for name in names) + text + "\x1b[0m"
 
 
 def step_line(answer: Answer, style: Style) -> str:
@@ -66,21 +49,22 @@ def report(diagnosis: Diagnosis, style: Style) -> list[str]:
             if verdict.cause.culprit and verdict.cause.culprit not in verdict.cause.title
             else ""
         )
-        lines += _entry("cause", f"{verdict.cause.code}  {safe(verdict.cause.title)}{culprit}")
+        lines += entry("cause", f"{verdict.cause.code}  {safe(verdict.cause.title)}{culprit}")
     for other in verdict.other_causes:
-        lines += _entry(
+        lines += entry(
             "also", f"{other.code}  {safe(other.title)}" + (f": {safe(other.culprit)}" if other.culprit else "")
         )
     if verdict.since:
         when = verdict.since.time
-        lines += _entry("since", f"{when:%Y-%m-%d %H:%M} UTC, {age(now - when)} ago ({verdict.since.source})")
+        lines += entry("since", f"{when:%Y-%m-%d %H:%M} UTC, {age(now - when)} ago ({verdict.since.source})")
     elif verdict.scenario.number or verdict.scenario is Scenario.UNCERTAIN:
-        lines += _entry("since", "not known: Azure does not say since when")
+        lines += entry("since", "not known: Azure does not say since when")
     lines += _ruled_out(verdict.ruled_out)
     lines += _unknown(verdict)
     lines += ["", *_steps(verdict.next_steps, style)]
     slug = f"{verdict.cause.slug} ({verdict.cause.code})" if verdict.cause else verdict.scenario.value
-    return [*lines, "", f"{slug} in {diagnosis.total:.1f} s"]
+    more = f" · more: az vm agent-explain -c {verdict.cause.code}" if verdict.cause else ""
+    return [*lines, "", f"{slug} in {diagnosis.total:.1f} s{more}"]
 
 
 _CAUSE_TELLS = (Scenario.AGENT_DEGRADED, Scenario.PLATFORM)
@@ -117,9 +101,9 @@ def _reasons(reasons: Iterable[Reason]) -> list[str]:
     lines: list[str] = []
     for index, reason in enumerate(reasons):
         place = ", ".join(p for p in (reason.channel, _place(reason)) if p)
-        lines += _entry("because" if index == 0 else "", f"{safe(reason.what)}  [{place}]")
+        lines += entry("because" if index == 0 else "", f"{safe(reason.what)}  [{place}]")
         if reason.excerpt:
-            lines += _entry("", safe(reason.excerpt), indent=2)
+            lines += entry("", safe(reason.excerpt), indent=2)
     return lines
 
 
@@ -136,13 +120,13 @@ def _ruled_out(reasons: Iterable[Reason]) -> list[str]:
     for reason in reasons:
         number = reason.scenario.number if reason.scenario else None
         grouped.setdefault(safe(reason.what), []).append(str(number or ""))
-    return [line for what, numbers in grouped.items() for line in _entry("not " + ", ".join(numbers), what)]
+    return [line for what, numbers in grouped.items() for line in entry("not " + ", ".join(numbers), what)]
 
 
 def _unknown(verdict: Verdict) -> list[str]:
     lines: list[str] = []
     for index, reason in enumerate(verdict.not_checked):
-        lines += _entry("not checked" if index == 0 else "", f"{reason.channel}: {safe(reason.what)}")
+        lines += entry("not checked" if index == 0 else "", f"{reason.channel}: {safe(reason.what)}")
     return lines
 
 
@@ -161,19 +145,9 @@ def _steps(steps: Iterable[NextStep], style: Style) -> list[str]:
         )
         if step.command:
             lines.append(f"  {label:<{LABEL - 2}} {style(printable(step.command), 'bold')}")
-            lines += _entry("", safe(step.action) + (f" · {notes}" if notes else ""))
+            lines += entry("", safe(step.action) + (f" · {notes}" if notes else ""))
         else:
-            lines += _entry(
+            lines += entry(
                 label, safe(step.action) + (f" · {notes}" if notes else "") + (f" · {step.link}" if step.link else "")
             )
     return lines
-
-
-def _entry(label: str, text: str, indent: int = 0) -> list[str]:
-    """A labelled paragraph with a hanging indent; nothing is cut in the middle of a word unless it must."""
-    margin = " " * (LABEL + 1 + indent)
-    wrapped = textwrap.wrap(
-        text, WIDTH, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False, break_long_words=False
-    ) or [margin]
-    first = f"  {label:<{LABEL - 2}} " + " " * indent + wrapped[0].strip()
-    return [first.rstrip(), *wrapped[1:]]

@@ -15,7 +15,8 @@ from azext_vmagent.facts.port import PortOutcome
 from azext_vmagent.facts.reading import SSH
 from azext_vmagent.flow import Diagnosis
 from azext_vmagent.model import Answer, State
-from azext_vmagent.report.text import Style, report, step_line
+from azext_vmagent.report.layout import Style
+from azext_vmagent.report.text import report, step_line
 from azext_vmagent.verdict.decide import decide
 from tests.verdict.build import (
     ASKED,
@@ -137,6 +138,8 @@ def test_the_last_line_carries_the_word_for_scripts_and_the_time_it_took():
     last = next(line for line in reversed(lines("2")) if line.strip())
     assert "(N01)" in last
     assert "5.4 s" in last
+    assert last.endswith("more: az vm agent-explain -c N01")
+    assert "agent-explain" not in " ".join(lines("uncertain"))
 
 
 def test_colours_change_no_word():

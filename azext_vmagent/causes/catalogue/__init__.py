@@ -61,6 +61,11 @@ def entries(area: ModuleType) -> tuple[KnownCause, ...]:
     return tuple(value for value in vars(area).values() if isinstance(value, KnownCause))
 
 
+def title_of(area: ModuleType) -> str:
+    """What an area is about: the first line of its module."""
+    return (area.__doc__ or area.__name__).strip().splitlines()[0].rstrip(".")
+
+
 def find_cause(name: str) -> KnownCause | None:
     """The entry with this code, slug or variant's slug, whatever its case; None when there is none.
 
