@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from math import isfinite
 
+from azext_vmagent.facts.agent_dates import linux_time
 from azext_vmagent.facts.firewall import blocking_rules
 from azext_vmagent.facts.firewall_facts import Listings, Path
 from azext_vmagent.facts.guest_facts import (
@@ -94,7 +94,7 @@ def parse_probe(text: str) -> GuestFacts:
         distribution=_first(said, "os"),
         kernel=_first(said, "kernel"),
         uptime=_number(_first(said, "uptime")),
-        clock=_time(_first(said, "now")),
+        clock=linux_time(_first(said, "now")),
         utc_offset_minutes=_offset(_first(said, "tz")),
         service=_service(said),
         processes=_processes(said),
@@ -183,26 +183,6 @@ def _int(text: str) -> int | None:
     return int(text) if text.isascii() and text.lstrip("-").isdecimal() and len(text) < 19 else None
 
 
-def _time(text: str) -> datetime | None:
-    """A time as the agent, ``date`` or systemd print it in UTC; None for anything else.
-
-    >>> _time("2026-11-23T22:56:26.639211Z").isoformat(), _time("Mon 2026-11-23 22:50:28 UTC").isoformat()
-    ('2026-11-23T22:56:26.639211+00:00', '2026-11-23T22:50:28+00:00')
-    """
-    found = _STAMP.search(text)
-    if not found:
-        return None
-    day, clock, fraction = found.groups()
-    try:
-        stamp = datetime.fromisoformat(f"{day.replace('/', '-')}T{clock}+00:00")
-    except ValueError:
-        return None
-    return stamp.replace(microsecond=int((fraction or "0")[:6].ljust(6, "0")))
-
-
-_STAMP = re.compile(r"(\d{4}[-/]\d\d[-/]\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d+))?")
-
-
 def _offset(text: str) -> int | None:
     """``+0530`` in minutes east of UTC."""
     found = re.fullmatch(r"([+-])(\d\d)(\d\d)", text)
@@ -244,8 +224,8 @@ def _service(said: Lines) -> ServiceFacts:
         condition_met=_yes(told.get("ConditionResult", "")),
         fragment_path=told.get("FragmentPath", ""),
         main_pid=_int(told.get("MainPID", "")) or None,
-        active_since=_time(told.get("ActiveEnterTimestamp", "")),
-        inactive_since=_time(told.get("InactiveEnterTimestamp", "")),
+        active_since=linux_time(told.get("ActiveEnterTimestamp", "")),
+        inactive_since=linux_time(told.get("InactiveEnterTimestamp", "")),
         ip_address_deny=told.get("IPAddressDeny", ""),
         private_network=_yes(told.get("PrivateNetwork", "")),
         drop_ins=told.get("DropInPaths", ""),
@@ -338,7 +318,7 @@ def _log(said: Lines) -> LogFacts:
     head = (_first(said, "log").split() + [""] * 4)[:4]
     return LogFacts(
         present=_yes(head[0]),
-        newest=_time(head[3]),
+        newest=linux_time(head[3]),
         lines=_int(head[2]),
         size=_int(head[1]),
         failures=tuple(_log_line(line) for line in said.get("log.fail", ())),
@@ -359,7 +339,7 @@ def _one_line(said: Lines, key: str) -> LogLine | None:
 
 def _log_line(line: str) -> LogLine:
     number, time, text = (line.split(" ", 2) + [""] * 3)[:3]
-    return LogLine(_int(number), _time(time), text)
+    return LogLine(_int(number), linux_time(time), text)
 
 
 def _interfaces(said: Lines) -> tuple[Interface, ...]:

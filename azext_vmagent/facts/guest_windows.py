@@ -12,10 +12,11 @@ import json
 import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import datetime
 from math import isfinite
 from typing import Any
 
+from azext_vmagent.facts.agent_dates import windows_time
 from azext_vmagent.facts.firewall_facts import RuleAnalysis
 from azext_vmagent.facts.guest_facts import (
     AgentProcess,
@@ -218,28 +219,7 @@ def _int(value: Any) -> int | None:
 
 
 def _time(value: Any) -> datetime | None:
-    """A time of the probe, or one of the two that the agent's logs use; all are UTC.
-
-    >>> _time("12/11/2018 06:27:55.66").isoformat(), _time("2021-01-12T16:35:45Z").isoformat()
-    ('2018-12-11T06:27:55.660000+00:00', '2021-01-12T16:35:45+00:00')
-    """
-    for pattern, form in _STAMPS:
-        found = pattern.match(_text(value))
-        if found:
-            try:
-                stamp = datetime.strptime(found[1], form).replace(tzinfo=timezone.utc)
-            except ValueError:
-                return None
-            if not 1970 <= stamp.year <= 2200:
-                return None
-            return stamp.replace(microsecond=int((found[2] or "0")[:6].ljust(6, "0")))
-    return None
-
-
-_STAMPS = (
-    (re.compile(r"(\d\d/\d\d/\d{4} \d\d:\d\d:\d\d)(?:\.(\d+))?"), "%m/%d/%Y %H:%M:%S"),
-    (re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?"), "%Y-%m-%dT%H:%M:%S"),
-)
+    return windows_time(_text(value))
 
 
 def _missing(said: Json, late: Iterable[str]) -> tuple[str, ...]:
