@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 import time
 from datetime import datetime, timedelta, timezone
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from azext_vmagent.facts import agent_log_text
+from azext_vmagent.facts import agent_dates, agent_log, agent_log_rules, agent_log_text
 from azext_vmagent.facts.agent_log import (
     GOAL_STATE_FETCHED,
     STATEMENTS,
@@ -534,3 +535,10 @@ def test_no_bytes_make_it_raise(data: bytes) -> None:
         assert all(line.line is not None and 1 <= line.line <= log.lines for line in found)
     told = [*log.statements, *log.wire_server.failures, *log.wire_server.errors, log.heartbeat, log.end_line]
     assert all(1 <= (line.line or 0) <= log.lines for line in told if line is not None)
+
+
+@pytest.mark.parametrize("module", [agent_dates, agent_log, agent_log_rules, agent_log_text])
+def test_the_examples_in_the_docstrings_are_true(module) -> None:
+    told = doctest.testmod(module)
+    assert told.attempted
+    assert not told.failed
