@@ -15,7 +15,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
-from azext_vmagent.causes.catalogue import serial_signatures
+from azext_vmagent.causes.catalogue import every_cause, serial_signatures
+from azext_vmagent.causes.findings import findings
+from azext_vmagent.causes.known_cause import Finding
 from azext_vmagent.channels import choice
 from azext_vmagent.channels.choice import Wish
 from azext_vmagent.channels.serial_console import ConsoleLogin
@@ -44,6 +46,7 @@ from azext_vmagent.facts.reading import (
 from azext_vmagent.guest import probe_script, windows_probe_script
 from azext_vmagent.model import Answer, Evidence, State, Target, Verdict
 from azext_vmagent.verdict.decide import decide
+from azext_vmagent.verdict.naming import name_causes
 from azext_vmagent.verdict.signs import one_key_would_tell, one_more_minute_would_tell
 
 #: what the outside evidence may take at most, so that something is left for the look inside
@@ -116,6 +119,7 @@ class Diagnosis:
     answers: tuple[Answer, ...]
     total: float = 0.0
     wish: Wish = field(default_factory=Wish)
+    findings: tuple[Finding, ...] = ()
 
 
 Watch = Callable[[Answer], None]
@@ -152,7 +156,9 @@ def diagnose(
         evidence = _one_more_minute(azure, facts, evidence, deadline, watch, clock)
         facts = read(evidence, serial_signatures())
         verdict = decide(facts, wish)
-    return Diagnosis(facts, verdict, tuple(evidence.answers.values()), time.monotonic() - started, wish)
+    found = findings(facts, every_cause())
+    verdict = name_causes(verdict, facts, wish, found)
+    return Diagnosis(facts, verdict, tuple(evidence.answers.values()), time.monotonic() - started, wish, found)
 
 
 def _outside(azure: Azure, target: Target, wish: Wish, deadline: Deadline, watch: Watch, clock: Clock) -> Evidence:

@@ -5,9 +5,12 @@ az sorts the keys of JSON and drops tuples and dataclasses on the way, so everyt
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from azext_vmagent.causes.known_cause import Finding
+from azext_vmagent.causes.known_cause import State as FindingState
 from azext_vmagent.facts.reading import Facts
 from azext_vmagent.facts.serial_log import SerialLogFacts
 from azext_vmagent.flow import Diagnosis, seconds_by_step
@@ -26,6 +29,7 @@ def document(diagnosis: Diagnosis) -> Document:
         "schemaVersion": SCHEMA_VERSION,
         "vm": _vm(facts, verdict.since),
         "verdict": _verdict(verdict),
+        "findings": _findings(diagnosis.findings),
         "serialLog": _serial_log(facts.serial),
         "channels": [_channel(answer) for answer in diagnosis.answers],
         "repair": None,
@@ -81,6 +85,29 @@ def _verdict(verdict: Verdict) -> Document:
         "ruledOut": [_reason(reason) for reason in verdict.ruled_out],
         "notChecked": [_reason(reason) for reason in verdict.not_checked],
         "nextSteps": [_step(step) for step in verdict.next_steps],
+    }
+
+
+def _findings(found: Iterable[Finding]) -> Document:
+    """Every cause that can hit this guest: those found with their evidence, the others by code."""
+    found = tuple(found)
+    return {
+        "present": [
+            {
+                **_cause(finding.cause),
+                "kind": finding.known.kind.value,
+                "scenario": finding.known.scenario.value if finding.known.scenario else None,
+                "evidence": [_reason(seen.reason) for seen in finding.seen],
+            }
+            for finding in found
+            if finding.state is FindingState.PRESENT
+        ],
+        "absent": [finding.known.code for finding in found if finding.state is FindingState.ABSENT],
+        "unknown": [
+            {"code": finding.known.code, "missing": [need.value for need in finding.missing]}
+            for finding in found
+            if finding.state is FindingState.UNKNOWN
+        ],
     }
 
 

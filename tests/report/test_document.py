@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from azext_vmagent.causes.catalogue import every_cause, serial_signatures
+from azext_vmagent.causes.findings import findings
 from azext_vmagent.channels.choice import Wish
 from azext_vmagent.facts.port import PortFacts, PortOutcome, parse_nic
 from azext_vmagent.facts.reading import (
@@ -28,6 +30,7 @@ from azext_vmagent.flow import Diagnosis, diagnose
 from azext_vmagent.model import Answer, Evidence, State, Target
 from azext_vmagent.report.document import document, error_document
 from azext_vmagent.verdict.decide import decide
+from azext_vmagent.verdict.naming import name_causes
 from tests.azure_double import STOPPED, AzureDouble, answers, metrics, nic, raises, vm
 
 TARGET = Target("00000000-0000-0000-0000-000000000000", "rg-shop", "web-03")
@@ -49,6 +52,13 @@ CONTRACT: dict[str, Any] = {
         "ruledOut": [dict.fromkeys({*REASON, "scenario"})],
         "notChecked": [dict.fromkeys(REASON)],
         "nextSteps": [dict.fromkeys(("action", "command", "effect", "risk", "downtime", "undo", "link"))],
+    },
+    "findings": {
+        "present": [
+            {**dict.fromkeys({*CAUSE, "kind", "scenario"}), "evidence": [dict.fromkeys(REASON)]},
+        ],
+        "absent": None,
+        "unknown": [{"code": None, "missing": None}],
     },
     "serialLog": {
         **dict.fromkeys(("boots", "state", "outlook", "bootLine", "bootTime", "lastLine")),
@@ -204,8 +214,10 @@ def hostile_diagnosis(text: str, inside: bool, booted: bool) -> Diagnosis:
     told = {name: Answer(name, State.OK, text, value, 0.1) for name, value in values.items()}
     if not inside:
         told[SSH] = Answer(SSH, State.FAILED, text, None, 0.1)
-    facts = read(Evidence(Target("s", f"rg{text}", f"vm{text}"), NOW, told))
-    return Diagnosis(facts, decide(facts, Wish(ssh_user="ops")), tuple(told.values()), 1.0)
+    facts = read(Evidence(Target("s", f"rg{text}", f"vm{text}"), NOW, told), serial_signatures())
+    wish, present = Wish(ssh_user="ops"), findings(facts, every_cause())
+    verdict = name_causes(decide(facts, wish), facts, wish, present)
+    return Diagnosis(facts, verdict, tuple(told.values()), 1.0, findings=present)
 
 
 def strings(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
