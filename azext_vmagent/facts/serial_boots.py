@@ -19,8 +19,9 @@ _BANNER = re.compile(
 )
 _LOADER = re.compile(
     r"^ {0,2}(?:SeaBIOS \(version|BdsDxe: (?:loading|starting) Boot|U-Boot (?:SPL )?\d{4}|Welcome to GRUB!|GRUB loading"
-    r"|GNU GRUB {1,2}version|Booting `|Probing EDD|Loading Linux \S+ \.\.\.|Booting from Hard Disk|EFI stub: "
-    r"|Computer is booting, SAC started)"
+    r"|Booting `|Probing EDD|Loading Linux \S+ \.\.\.|Booting from Hard Disk|EFI stub: "
+    r"|Computer is booting, SAC started|FreeBSD/\w{1,12} (?:EFI|bootstrap) loader)"
+    r"|^ {0,60}(?:GNU GRUB {1,2}version|Windows Boot Manager$)"
 )
 _GREETING = re.compile(r"^Welcome to .{1,80}!$")
 _OVER = re.compile(
@@ -36,6 +37,8 @@ _MARKS = (
     "BdsDxe",
     "U-Boot ",
     "GRUB",
+    "Windows Boot Manager",
+    "FreeBSD/",
     "Probing EDD",
     "Loading Linux ",
     "EFI stub: ",

@@ -17,8 +17,8 @@ class SerialState(str, Enum):
     """Where the newest boot ends.
 
     ``SHELL`` is a prompt of a running system without a login (autologin, BusyBox); ``EMERGENCY`` covers systemd's
-    emergency and rescue mode and the maintenance shell of a failed fsck; ``WINDOWS`` is a console that only Windows
-    (SAC, health report) writes.
+    emergency and rescue mode, single-user mode and the maintenance shell of a failed fsck; ``PASSPHRASE`` is the
+    question for that of an encrypted disk; ``WINDOWS`` is a console that only Windows (SAC, health report) writes.
     """
 
     LOGIN_PROMPT = "login-prompt"
@@ -28,6 +28,7 @@ class SerialState(str, Enum):
     PANIC = "panic"
     DRACUT_SHELL = "dracut-shell"
     INITRAMFS_SHELL = "initramfs-shell"
+    PASSPHRASE = "passphrase"
     GRUB = "grub"
     FIRMWARE = "firmware"
     BOOTING = "booting"

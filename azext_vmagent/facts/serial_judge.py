@@ -13,7 +13,7 @@ from azext_vmagent.facts.console_text import Console, printable
 from azext_vmagent.facts.serial_boots import REPLAY, Boot, kernel_time
 from azext_vmagent.facts.serial_facts import Outlook, SerialEvent, SerialState
 from azext_vmagent.facts.serial_lines import Hit
-from azext_vmagent.facts.serial_signature import Kind, Signature
+from azext_vmagent.facts.serial_signature import ADDRESS_SEEN, BARE_SHELL, Kind, Signature
 from azext_vmagent.facts.serial_signatures_network import OWN_LIMIT
 from azext_vmagent.facts.windows_health_report import HealthReport, read_health_reports
 
@@ -21,12 +21,14 @@ _DEAD_ENDS = {
     Kind.EMERGENCY: SerialState.EMERGENCY,
     Kind.DRACUT: SerialState.DRACUT_SHELL,
     Kind.INITRAMFS: SerialState.INITRAMFS_SHELL,
+    Kind.PASSPHRASE: SerialState.PASSPHRASE,
     Kind.GRUB: SerialState.GRUB,
     Kind.FIRMWARE: SerialState.FIRMWARE,
     Kind.PANIC: SerialState.PANIC,
     Kind.OFF: SerialState.POWERED_OFF,
 }
 _SHELLS = frozenset({Kind.EMERGENCY, Kind.DRACUT, Kind.INITRAMFS})
+_DISK_FAULTS = frozenset({"xfs-corrupt", "ext4-corrupt", "disk-read-only", "storage-offline", "disk-io-error"})
 _WAITS_FOR_A_PERSON = frozenset({Kind.GRUB, Kind.FIRMWARE})
 
 _SYSLOG = re.compile(r"^[A-Z][a-z]{2} [ \d]\d [\d:]{8} \S{1,80} (?!kernel)\S{1,80}: ")
@@ -35,6 +37,12 @@ _TRACE = re.compile(
     r"^(?:\[ {0,6}\d{1,8}\.\d{1,6}\](?:\[ *[TC]?\d+\])?)? {0,8}"
     r"(?:\[<[0-9a-f]{8,16}>\]|(?:\? ?)?[\w.]{1,80}\+0x[0-9a-f]+/0x|Call [Tt]race:|</?TASK>|Modules linked in|Code: "
     r"|R[A-DS][XIP]: |R\d\d: |RSP: |RIP: |CR[02]: |IP: |PGD |Stack:|[0-9a-f]{4}: [0-9a-f]{8}|CPU: \d|Pid: \d)"
+)
+_UNANSWERED = frozenset({"dhcp-no-answer"})
+_STARTS = ("BdsDxe: starting ", "BdsDxe: loading ", "Loading Linux ")
+"""What a loader prints when it goes on to the next entry."""
+_MOUNTED = re.compile(
+    r"(?:EXT[234]-fs \(([\w-]{1,32})\): mounted filesystem|XFS \(([\w-]{1,32})\): (?:Mounting V\d|Ending clean mount))"
 )
 _STILL_EARLY = 1800.0
 """Seconds after the start up to which a boot without a prompt may still be under way."""
@@ -143,6 +151,7 @@ def _dead_end(lines: BootLines) -> Judgement | None:
     """The boot ends in a maintenance shell, a loader's prompt, a panic, or switched off."""
     after = lines.login_index
     ends = [hit for hit in lines.of(*_DEAD_ENDS) if hit.index > after]
+    ends = [hit for hit in ends if lines.login is None or hit.signature.slug != "boot-break-left"]
     while ends and _outlived(lines, ends[-1]):
         ends.pop()
     if not ends:
@@ -154,14 +163,22 @@ def _dead_end(lines: BootLines) -> Judgement | None:
         return None
     auditing = [hit for hit in lines.of(Kind.AUDITING) if last.kind is Kind.OFF and lines.login is None]
     explained = (*ends, *auditing[-1:], *_explanations(lines, after))
-    return Judgement(_DEAD_ENDS[last.kind], Outlook.NOT_BOOTED, explained)
+    in_dracut = last.kind is Kind.EMERGENCY and any(
+        hit.kind is Kind.DRACUT and not _outlived(lines, hit) for hit in ends
+    )
+    state = SerialState.DRACUT_SHELL if in_dracut else _DEAD_ENDS[last.kind]
+    return Judgement(state, Outlook.NOT_BOOTED, explained)
 
 
 def _outlived(lines: BootLines, hit: Hit) -> bool:
     """Whether the system went on after a line that should have been its last: it was quoted, or got over."""
     if hit.kind in _WAITS_FOR_A_PERSON:
         later = lines.console.segments[hit.index + 1 : lines.boot.end]
-        return lines.living_after(hit.index) >= 2 or any(kernel_time(segment) is not None for segment in later)
+        return lines.living_after(hit.index) >= 2 or any(
+            kernel_time(segment) is not None or segment.startswith(_STARTS) for segment in later
+        )
+    if hit.kind is Kind.PASSPHRASE:
+        return lines.living_after(hit.index) >= 5
     if hit.kind is Kind.DRACUT:
         later = lines.console.segments[hit.index : lines.boot.end]
         return any("Switching root" in segment for segment in later)
@@ -205,7 +222,7 @@ def _last_line(lines: BootLines) -> Hit:
 
 def _going_down(lines: BootLines) -> Judgement | None:
     """The newest thing that happened is a shutdown or a restart."""
-    down = lines.of(Kind.SHUTDOWN, Kind.RESTART)
+    down = lines.of(Kind.SHUTDOWN, Kind.RESTART, *([Kind.STOPPING] if lines.login else []))
     if not down or lines.login_index > down[-1].index:
         return None
     return Judgement(SerialState.SHUTTING_DOWN, Outlook.UNKNOWN, (down[-1],))
@@ -222,10 +239,34 @@ def _arrived(lines: BootLines) -> Judgement | None:
     bad = network_failures(lines) + _adapters_without_network(lines)
     if bad:
         return Judgement(state, Outlook.NETWORK_DOWN, (*bad, arrival))
+    if arrival.signature.meaning == BARE_SHELL:
+        return Judgement(state, Outlook.UNKNOWN, (arrival,))
+    doubts = _network_doubts(lines)
+    damage = _damage_since(lines, arrival)
+    if doubts or damage:
+        return Judgement(state, Outlook.UNKNOWN, (*doubts, *damage, arrival))
     killed = [hit for hit in lines.of(Kind.OOM) if not is_own_limit(hit) and hit.index > arrival.index]
     if len(killed) >= 3:
         return Judgement(state, Outlook.UNKNOWN, (*killed[-3:], arrival))
     return Judgement(state, Outlook.HEALTHY, (arrival,))
+
+
+def _damage_since(lines: BootLines, arrival: Hit) -> list[Hit]:
+    """Faults of the system's own disk after the prompt: the guest may be up in name only.
+
+    The first file system that a boot mounts is the system's; a fault of another disk does not stop the system.
+    """
+    faults = [hit for hit in lines.of(Kind.CAUSE) if hit.signature.slug in _DISK_FAULTS and hit.index > arrival.index]
+    if not faults:
+        return []
+    mounted = (_MOUNTED.search(segment) for segment in lines.segments)
+    root = next((found[1] or found[2] for found in mounted if found), None)
+    return [hit for hit in faults if root is None or not hit.device or _disk(hit.device) == _disk(root)]
+
+
+def _disk(device: str) -> str:
+    """The disk of a partition; device mapper names stay as they are."""
+    return re.sub(r"(?<=\d)p\d+$|(?<=^[svx]d[a-z])\d+$|(?<=^xvd[a-z])\d+$", "", device)
 
 
 def _stopped(lines: BootLines) -> Judgement | None:
@@ -249,7 +290,9 @@ def _offline(lines: BootLines) -> Judgement | None:
 
 
 def _under_way(lines: BootLines) -> Judgement | None:
-    """The boot goes on, as far as the text tells."""
+    """The boot goes on, as far as the text tells; or it is the one that only saves the memory of a crashed kernel."""
+    if dump := lines.of(Kind.CRASH_DUMP):
+        return Judgement(SerialState.PANIC, Outlook.NOT_BOOTED, (dump[0],))
     waiting = [hit for hit in lines.of(Kind.WAITING) if lines.living_after(hit.index) < 3][-1:]
     late = lines.of(Kind.BOOTED)
     if late and not waiting:
@@ -270,11 +313,29 @@ def network_failures(lines: BootLines) -> list[Hit]:
     """Network faults that nothing printed later takes back."""
     good = lines.of(Kind.NET_GOOD)
     last_good = good[-1].index if good else -1
+    silent = _UNANSWERED if _address_seen(lines) else ()
     bad = [hit for hit in lines.of(Kind.NET_BAD) if hit.index > last_good and not _same_table(hit, good)]
+    bad = [hit for hit in bad if hit.signature.slug not in silent]
     counts: dict[str, int] = {}
     for hit in bad:
         counts[hit.signature.slug] = counts.get(hit.signature.slug, 0) + 1
     return [hit for hit in bad if counts[hit.signature.slug] >= hit.signature.at_least]
+
+
+def _network_doubts(lines: BootLines) -> list[Hit]:
+    """What speaks against a network without proof: it came late, or DHCP is silent where an address was seen.
+
+    DHCP gives no answer to a guest that has its address from elsewhere, or on an interface that is not connected.
+    """
+    unanswered = [hit for hit in lines.of(Kind.NET_BAD) if hit.signature.slug in _UNANSWERED]
+    if _address_seen(lines):
+        good = lines.of(Kind.NET_GOOD)[-1].index
+        return [hit for hit in unanswered if hit.index > good]
+    return [] if lines.of(Kind.NET_GOOD) else lines.of(Kind.NET_DOUBT)
+
+
+def _address_seen(lines: BootLines) -> bool:
+    return any(hit.signature.slug == ADDRESS_SEEN for hit in lines.of(Kind.NET_GOOD))
 
 
 def _adapters_without_network(lines: BootLines) -> list[Hit]:

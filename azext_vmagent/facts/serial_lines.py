@@ -12,9 +12,15 @@ from azext_vmagent.facts.serial_facts import SerialEvent
 from azext_vmagent.facts.serial_signature import Kind, Signature
 from azext_vmagent.facts.serial_signatures_boot import BOOT_SIGNATURES
 from azext_vmagent.facts.serial_signatures_kernel import KERNEL_SIGNATURES
+from azext_vmagent.facts.serial_signatures_loader import LOADER_SIGNATURES
 from azext_vmagent.facts.serial_signatures_network import NETWORK_SIGNATURES
 
-SIGNATURES: tuple[Signature, ...] = (*BOOT_SIGNATURES, *KERNEL_SIGNATURES, *NETWORK_SIGNATURES)
+SIGNATURES: tuple[Signature, ...] = (
+    *BOOT_SIGNATURES,
+    *LOADER_SIGNATURES,
+    *KERNEL_SIGNATURES,
+    *NETWORK_SIGNATURES,
+)
 """Every known kind of line. Of the patterns of one kind, the first that matches a line counts."""
 
 _HITS_EACH_END = 200

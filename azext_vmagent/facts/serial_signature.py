@@ -25,19 +25,23 @@ class Kind(Enum):
     EMERGENCY = "a maintenance shell instead of the system"
     DRACUT = "dracut gave up in the initramfs"
     INITRAMFS = "initramfs-tools gave up in the initramfs"
+    PASSPHRASE = "the boot waits for the passphrase of a disk"
     GRUB = "the boot loader waits for a person"
     FIRMWARE = "the firmware found nothing to start"
     PANIC = "the kernel stopped"
+    CRASH_DUMP = "another kernel saves the memory of a crashed one"
     OOPS = "the kernel broke, and may go on"
     HANG = "a CPU or a task makes no progress"
     AUDITING = "auditd starts: the cause of a machine that switches itself off right after"
     SHUTDOWN = "the system goes down"
+    STOPPING = "the system waits for something to stop"
     RESTART = "the machine restarts now"
     OFF = "the machine switches itself off now"
     STOPPER = "stops the boot unless a later line shows that it went on"
     CAUSE = "explains a boot that failed; proves nothing in a boot that did not"
     WAITING = "the boot waits for something, with a limit"
     NET_BAD = "the system sees no usable network"
+    NET_DOUBT = "a network was not set up in time; nothing where an address was seen"
     NET_GOOD = "the system has an address or reached a peer"
     AGENT = "the Azure guest agent or its unit speaks"
     OOM = "the kernel killed a process for lack of memory"
@@ -75,6 +79,12 @@ class Signature:
         """What one of the next lines must look like."""
         return re.compile(self.confirmed_by) if self.confirmed_by else None
 
+
+ADDRESS_SEEN = "address-seen"
+"""The slug of lines that show an interface with an address."""
+
+BARE_SHELL = "a shell that no login started"
+"""What the prompt of a shell without its start files means: an appliance, or a shell in the place of init."""
 
 KERNEL = r"(?:^ ?|(?<!kernel: )\[ {0,6}\d{1,8}\.\d{1,6}\](?:\[ *[TC]?\d+\])? {1,2}|\] - )"
 """Where a kernel message begins: at the line's start or after its time stamp, but not in a copy that syslog made."""

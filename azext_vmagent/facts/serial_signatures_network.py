@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from azext_vmagent.facts.serial_signature import DONE, KERNEL, STATUS, Kind, Signature, signature
+from azext_vmagent.facts.serial_signature import ADDRESS_SEEN, DONE, KERNEL, STATUS, Kind, Signature, signature
 
 _AGENT_LINE = (
-    r"(?:^|login: ?)(?:\d{4}[-/]\d\d[-/]\d\d[T ][\d:.]+Z? |YYYY/MM/DD HH:MM:SS )"
+    r"(?:^|login: ?|\]: )(?:\d{4}[-/]\d\d[-/]\d\d[T ][\d:.]+Z? |YYYY/MM/DD HH:MM:SS )"
     r"(?:[A-Z]+[ :])?.{0,60}?"
 )
+
+_CI = r"(?:^|: )ci-info: "
+"""A row of cloud-init's tables, on its own or after ``cloud-init[800]: ``."""
+
+_AZURE_SOURCE = r"azure\.py\[ERROR\]: Azure datasource failure occurred: .{0,80}reason="
+
+_ADDRESS = f" {ADDRESS_SEEN}"
 
 OWN_LIMIT = "a process outgrew its own limit"
 
 # fmt: off
 NETWORK_SIGNATURES: tuple[Signature, ...] = (
     signature(Kind.NET_BAD, "ci-info:",
-        r"^ci-info: \| +(?P<culprit>(?!lo\b|docker|virbr|veth|br-|cni)\w{1,16}) +\| +False +\|",
+        _CI + r"\| +(?P<culprit>(?!lo\b|docker|virbr|veth|br-|cni)\w{1,16}) +\| +False +\|",
         "cloud-init saw the interface down", "I07 interface-without-address", 30),
     signature(Kind.NET_BAD, "ci-info:",
-        r"^ci-info: \| +(?P<culprit>e(?:th|n)\w{1,14}) +\| +True +\| +(?:\.|fe80\S*) ",
+        _CI + r"\| +(?P<culprit>e(?:th|n)\w{1,14}) +\| +True +\| +(?:\.|fe80\S*|169\.254\.\S+) ",
         "cloud-init saw the interface up without an IPv4 address", "I07 interface-without-address", 38),
     signature(Kind.NET_BAD, "ci-info:",
-        r"^ci-info: (?P<culprit>(?!lo\b)\w{1,16}) +: 0 ",
+        _CI + r"(?P<culprit>(?!lo\b)\w{1,16}) +: 0 ",
         "cloud-init saw the interface down", "I04 interface-renamed", 28),
     signature(Kind.NET_BAD, "ci-info:",
-        r"^ci-info: !+ ?Route info failed",
+        _CI + r"!+ ?Route info failed",
         "cloud-init found no routes", "I07 interface-without-address", 40),
     signature(Kind.NET_BAD, "loud-init",
         r"^cloud-init-nonet(?:\[[\d.]+\])?:? gave up waiting for a network device",
@@ -53,9 +60,40 @@ NETWORK_SIGNATURES: tuple[Signature, ...] = (
         STATUS + r"Failed to start (?:networking\.service - )?"
         r"(?:LSB: Bring up/down networking|Raise network interfaces)",
         "the network service failed", "I12 network-service-failed", 25),
+    signature(Kind.NET_BAD, "Failed to ",
+        STATUS + r"Failed to start (?:(?P<culprit>[\w-]{1,40})\.service - )?"
+        r"(?:Network (?:Configuration|Service|Manager)|Netplan.{0,40})\.?$",
+        "the network service failed", "I12 network-service-failed", 25),
     signature(Kind.NET_BAD, "Failed services in runlevel",
         r"^Failed services in runlevel \d:.{0,80}\bnetwork\b",
         "the network service failed", "I12 network-service-failed", 26),
+    signature(Kind.NET_BAD, "DHCPOFFERS",
+        r"(?:^|: )No DHCPOFFERS received",
+        "DHCP got no answer", "I05 dhcp-no-answer", 33),
+    signature(Kind.NET_BAD, "datasource failure",
+        _AZURE_SOURCE + r"(?P<culprit>failure to obtain DHCP lease)",
+        "cloud-init got no DHCP answer", "I05 dhcp-no-answer", 20),
+    signature(Kind.NET_BAD, "datasource failure",
+        _AZURE_SOURCE + r"(?P<culprit>failure to find (?:primary )?DHCP interface)",
+        "cloud-init found no network interface", "I08 netvsc-driver-missing", 20),
+    signature(Kind.NET_BAD, " WAN (",
+        r"^ ?WAN \((?P<culprit>\w{1,16})\) +-> *(?:\w{1,16} +-> *)?$",
+        "the appliance's outer interface has no address", "I07 interface-without-address", 30),
+    signature(Kind.NET_DOUBT, "datasource failure",
+        _AZURE_SOURCE + r"(?P<culprit>connection timeout[^|]{0,60})",
+        "cloud-init got no answer from the platform"),
+    signature(Kind.NET_DOUBT, "Wait",
+        STATUS + r"Failed to start .{0,60}(?:Wait for Network to be Configured|Network Manager Wait Online)",
+        "the network was not ready in time"),
+    signature(Kind.NET_DOUBT, "wicked managed",
+        STATUS + r"Failed to start .{0,60}wicked managed network interfaces",
+        "an interface was not set up"),
+    signature(Kind.NET_DOUBT, "NETDEV WATCHDOG",
+        KERNEL + r"NETDEV WATCHDOG: (?P<culprit>\w{1,16})",
+        "the network card does not send"),
+    signature(Kind.NET_BAD, "Network is unreachable",
+        _AGENT_LINE + r"ERROR .{0,200}Network is unreachable",
+        "the agent sees no network", "N09 network-unreachable", 34, at_least=2),
     signature(Kind.NET_BAD, "SIOCADDRT",
         r"^SIOCADDRT: Network is unreachable",
         "a default route could not be set", "I13 no-default-route", 30, at_least=3),
@@ -72,11 +110,14 @@ NETWORK_SIGNATURES: tuple[Signature, ...] = (
         r"Failed to send DHCP request: \[DhcpError\]",
         "the agent got no DHCP answer", "I05 dhcp-no-answer", 34, at_least=3),
     signature(Kind.NET_GOOD, "ci-info:",
-        r"^ci-info: \| +(?!lo\b)(?P<culprit>\w{1,16}) +\| +True +\| +(?!127\.|169\.254\.)\d{1,3}(?:\.\d{1,3}){3}",
-        "cloud-init saw the interface up with an address"),
+        _CI + r"\| +(?!lo\b)(?P<culprit>\w{1,16}) +\| +True +\| +(?!127\.|169\.254\.)\d{1,3}(?:\.\d{1,3}){3}",
+        "cloud-init saw the interface up with an address", _ADDRESS),
     signature(Kind.NET_GOOD, "ci-info:",
-        r"^ci-info: (?!lo\b)(?P<culprit>\w{1,16}) *: 1 +\d{1,3}(?:\.\d{1,3}){3}",
-        "cloud-init saw the interface up with an address"),
+        _CI + r"(?!lo\b)(?P<culprit>\w{1,16}) *: 1 +\d{1,3}(?:\.\d{1,3}){3}",
+        "cloud-init saw the interface up with an address", _ADDRESS),
+    signature(Kind.NET_GOOD, "IPv4 address: ",
+        _AGENT_LINE + r"IPv4 address: (?P<culprit>(?!127\.|169\.254\.|0\.)\d{1,3}(?:\.\d{1,3}){3})",
+        "the agent saw an address", _ADDRESS),
     signature(Kind.NET_GOOD, "link becomes ready",
         r"ADDRCONF\(NETDEV_CHANGE\): (?P<culprit>\w{1,16}): link becomes ready",
         "the interface came up"),
@@ -86,8 +127,8 @@ NETWORK_SIGNATURES: tuple[Signature, ...] = (
     signature(Kind.NET_GOOD, "oal state completed",
         _AGENT_LINE + r"Fetch goal state completed",
         "the agent reached the Wire Server"),
-    signature(Kind.NET_GOOD, "DHCP", r"\bDHCPACK (?:of|from) ", "DHCP gave an address"),
-    signature(Kind.NET_GOOD, "bound to ", r"\bbound to \d{1,3}(?:\.\d{1,3}){3} ", "DHCP gave an address"),
+    signature(Kind.NET_GOOD, "DHCP", r"\bDHCPACK (?:of|from) ", "DHCP gave an address", _ADDRESS),
+    signature(Kind.NET_GOOD, "bound to ", r"\bbound to \d{1,3}(?:\.\d{1,3}){3} ", "DHCP gave an address", _ADDRESS),
     signature(Kind.AGENT, "Linux Agent",
         _AGENT_LINE + r"Azure Linux Agent Version:? ?(?P<culprit>\S{1,40})",
         "the agent started"),
