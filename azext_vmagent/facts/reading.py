@@ -12,6 +12,7 @@ from azext_vmagent.facts.host_metrics import HostMetrics, parse_metrics
 from azext_vmagent.facts.instance_view import VmFacts, parse_vm
 from azext_vmagent.facts.port import NetworkFacts, PortFacts, PortOutcome
 from azext_vmagent.facts.resource_health import HealthFacts, parse_health
+from azext_vmagent.facts.screenshot import Screenshot, ScreenshotFacts
 from azext_vmagent.facts.serial_log import SerialLogFacts, SerialState, parse_serial_log
 from azext_vmagent.facts.serial_signature import Signature
 from azext_vmagent.model import Answer, Evidence, State, Target
@@ -19,6 +20,7 @@ from azext_vmagent.model import Answer, Evidence, State, Target
 # the names of the sources and channels, as people and the JSON contract see them
 INSTANCE_VIEW = "instance view"
 SERIAL_LOG = "serial log"
+SCREENSHOT = "screenshot"
 HOST_METRICS = "host metrics"
 RESOURCE_HEALTH = "resource health"
 NETWORK = "network interface"
@@ -42,6 +44,7 @@ class Facts:
     answers: Mapping[str, Answer] = field(default_factory=dict)
     vm: VmFacts | None = None
     serial: SerialLogFacts | None = None
+    screenshot: ScreenshotFacts | None = None
     metrics: HostMetrics | None = None
     health: HealthFacts | None = None
     network: NetworkFacts | None = None
@@ -72,6 +75,7 @@ def read(evidence: Evidence, known: Sequence[Signature] = ()) -> Facts:
     """Every fact that the evidence holds. ``known`` are the lines of a serial log that the catalogue of causes adds."""
     vm, serial = evidence.value(INSTANCE_VIEW), evidence.value(SERIAL_LOG)
     metrics, health = evidence.value(HOST_METRICS), evidence.value(RESOURCE_HEALTH)
+    screenshot = evidence.value(SCREENSHOT)
     channel = next((name for name in GUEST_CHANNELS if isinstance(evidence.value(name), str)), None)
     console = evidence.answers.get(SERIAL_CONSOLE)
     return Facts(
@@ -80,6 +84,7 @@ def read(evidence: Evidence, known: Sequence[Signature] = ()) -> Facts:
         answers=evidence.answers,
         vm=parse_vm(vm) if vm is not None else None,
         serial=parse_serial_log(serial, known) if serial is not None else None,
+        screenshot=screenshot.facts if isinstance(screenshot, Screenshot) else None,
         metrics=parse_metrics(metrics) if metrics is not None else None,
         health=parse_health(health) if health is not None else None,
         network=evidence.value(NETWORK),
@@ -121,6 +126,11 @@ def _seen_serial(answer: Answer) -> str:
     return text + (f" (boot {serial.boots} in the log)" if serial.boots > 1 else "")
 
 
+def _seen_screenshot(answer: Answer) -> str:
+    shown = answer.value.facts.shown
+    return f"{shown}; saved as {answer.value.path}" if answer.value.path else shown
+
+
 def _seen_health(answer: Answer) -> str:
     health = parse_health(answer.value)
     text = (health.state or "unknown").lower()
@@ -155,6 +165,7 @@ def _seen_guest(answer: Answer) -> str:
 _SEEN = {
     INSTANCE_VIEW: _seen_vm,
     SERIAL_LOG: _seen_serial,
+    SCREENSHOT: _seen_screenshot,
     HOST_METRICS: lambda answer: parse_metrics(answer.value).seen,
     RESOURCE_HEALTH: _seen_health,
     PORT: _seen_port,

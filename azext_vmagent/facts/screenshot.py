@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import cached_property
 
 from azext_vmagent.facts.console_text import printable
 from azext_vmagent.facts.picture import NotReadable, read_picture
@@ -65,15 +66,6 @@ SHOWN = {
 
 
 @dataclass(frozen=True)
-class Screenshot:
-    """A screenshot as it came, the words that were read from it, and the file that it was saved as."""
-
-    data: bytes
-    text: str = ""
-    path: str | None = None
-
-
-@dataclass(frozen=True)
 class ScreenshotFacts:
     """The kind of screen, and the figures that say so (``why``). ``text`` are its words, empty when not read."""
 
@@ -90,6 +82,20 @@ class ScreenshotFacts:
         if self.kind in (ScreenKind.UNKNOWN, ScreenKind.NOT_READABLE):
             return SHOWN[self.kind]
         return SHOWN[self.kind] + ("" if self.sure is Sure.LIKELY else ", perhaps")
+
+
+@dataclass(frozen=True)
+class Screenshot:
+    """A screenshot as it came, the words that were read from it, and the file that it was saved as."""
+
+    data: bytes
+    text: str = ""
+    path: str | None = None
+
+    @cached_property
+    def facts(self) -> ScreenshotFacts:
+        """What it shows; looked at once."""
+        return read_screenshot(self.data, self.text)
 
 
 def read_screenshot(data: bytes, text: str = "") -> ScreenshotFacts:

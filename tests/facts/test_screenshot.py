@@ -265,3 +265,17 @@ def test_never_raises_on_any_pixels(width: int, height: int, seed: int) -> None:
     for row in screen.rows:
         row[:] = [pick.choice([(0, 0, 0), (255, 255, 255), (0, 120, 215), (3, 3, 3)]) for _ in row]
     assert read_screenshot(bmp(screen)).width == width
+
+
+# -- among the facts ---------------------------------------------------------------------------------------------------
+
+
+def test_the_step_line_says_what_is_shown_and_where_it_is_saved() -> None:
+    from azext_vmagent.facts.reading import SCREENSHOT, told
+    from azext_vmagent.facts.screenshot import Screenshot
+    from azext_vmagent.model import Answer, State
+
+    seen = Screenshot(bmp(screens.old_stop_screen()), path="/home/u/.azure/vmagent/web-03.bmp")
+    answer = told(Answer(SCREENSHOT, State.OK, "", seen))
+    assert answer.detail == "Windows' blue stop screen; saved as /home/u/.azure/vmagent/web-03.bmp"
+    assert told(Answer(SCREENSHOT, State.OK, "", Screenshot(b"GIF89a"))).detail == "a picture that could not be read"
