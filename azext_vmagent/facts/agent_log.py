@@ -60,12 +60,12 @@ _UNIT = r"^systemd\[\d{1,10}\]: (?:%s) (?:(?:waagent|walinuxagent)\.service\b|.{
 _LINUX_LIFE = (
     (
         Lifecycle.STARTED,
-        re.compile(rf"Azure Linux Agent Version: ?(?:WALinuxAgent-)?([\d.]{{1,40}})|{_UNIT % 'Started'}"),
+        re.compile(rf"Azure Linux Agent Version: ?(?:WALinuxAgent-)?([\w.]{{1,40}})|{_UNIT % 'Started'}"),
     ),
     (
         Lifecycle.WORKING,
         re.compile(
-            r"WALinuxAgent-([\d.]{1,40}) is running as the goal state agent|Goal State Agent version ([\d.]{1,40})\)"
+            r"WALinuxAgent-([\w.]{1,40}) is running as the goal state agent|Goal State Agent version ([\w.]{1,40})\)"
         ),
     ),
     (

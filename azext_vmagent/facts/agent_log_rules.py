@@ -23,7 +23,7 @@ KEPT = 3
 
 _FETCHED = (
     "Fetch goal state completed|oal state recovered from previous|Fetched new vmSettings"
-    "|rocessExtensionsInGoalState completed|ProcessGoalState completed"
+    "|rocess(?:Extensions(?:In)?)?GoalState completed"
 )
 _ANSWERED = re.compile(rf"{_FETCHED}|Wire protocol version:|Extension status: \[")
 #: the goal state was fetched, or is worked on: what an error of fetching it is taken back by
@@ -33,7 +33,9 @@ _SILENT = re.compile(r"IOError|timed out|Errno|[Rr]efused|[Uu]nreachable")
 _FAILED = re.compile(
     rf"{_NO_GOAL_STATE}|either channel|Protocol endpoint not found|WireServer is not responding|No route exists to 168"
 )
-_GOAL_STATE_FAILED = re.compile(rf"{_NO_GOAL_STATE}|Exceeded max retry updating goal state")
+_GOAL_STATE_FAILED = re.compile(
+    rf"{_NO_GOAL_STATE}|processing goal state, giving up|Exceeded max retry updating goal state"
+)
 _HOST_PLUGIN = re.compile(r"HostGAPlugin: (?:Exception|Failed)|SendHostPluginHeartbeat")
 _PLUGIN_FAILED = re.compile(r"IOError|HttpError|Failed|Timeout|Errno")
 _COMPLAINT = re.compile(" ERROR |No space left|sleeping forever|Daemon is already running|Waiting for cloud-init")

@@ -330,7 +330,7 @@ agent_log() {
         !/HEARTBEAT|168\.63\.|oal ?[sS]tate|HostGAPlugin|HostPlugin|vmSettings|Extension status|either channel|rotocol|WireServer|ERROR|WARNING|No space|sleeping forever|already running|Waiting for cloud-init/ { next }
         { text = bare($0) }
         /HEARTBEAT\]/ { heartbeat = told(text); sub(/HeartbeatId: [^;]*;/, "", heartbeat) }
-        /Fetch goal state completed|oal state recovered from previous|Wire protocol version:|Extension status: \[|Fetched new vmSettings|rocessExtensionsInGoalState completed|ProcessGoalState completed/ {
+        /Fetch goal state completed|oal state recovered from previous|Wire protocol version:|Extension status: \[|Fetched new vmSettings|rocess(Extensions(In)?)?GoalState completed/ {
             if (n) past = latest
             n = 0; recovery = told(text); next
         }

@@ -380,6 +380,48 @@ def test_a_failing_goal_state_and_its_recovery() -> None:
     assert log.goal_state.recovery.line == 5
 
 
+@pytest.mark.parametrize("done", [
+    "INFO ExtHandler ProcessGoalState completed [incarnation 2; 18573 ms]",
+    "INFO ExtHandler ExtHandler ProcessExtensionsInGoalState completed [Incarnation: 1; 55 ms]",
+    "INFO ExtHandler ExtHandler ProcessExtensionsGoalState completed [etag_2824367392948713696 4073 ms]",
+    "INFO ExtHandler ExtHandler Fetched new vmSettings [HostGAPlugin correlation ID: x eTag: 1 source: FastTrack]",
+])  # fmt: skip
+def test_a_new_worker_that_processed_a_goal_state_could_fetch_it(done: str) -> None:
+    """It counts its own errors only, so it says of none that it recovered. Wordings: 2.2.39, 2.7.3, 2.9 and later."""
+    log = parse(STARTED, WORKING, failed("15:45:00"), f"2023-03-13T15:50:00.000000Z {done}")
+    assert (log.goal_state.failing, log.wire_server.failure_count) == (False, 0)
+    assert log.wire_server.past_failure is not None
+
+
+def test_the_goal_state_errors_of_2_2_45() -> None:
+    """WALinuxAgent#1801 and #2355."""
+    log = parse(
+        "2020/01/19 09:13:16.774102 ERROR ExtHandler [ProtocolError] [Wireserver Exception] [HttpError] [HTTP Failed] POST "
+        "http://168.63.129.16/machine?comp=telemetrydata -- IOError timed out -- 6 attempts made",
+        "2020/01/19 09:15:21.783005 ERROR ExtHandler ProtocolError processing goal state, giving up [[ProtocolError] "
+        "[Wireserver Exception] [HttpError] [HTTP Failed] GET http://168.63.129.16/machine/?comp=goalstate -- IOError timed out "
+        "-- 6 attempts made]",
+        "2021/07/16 18:43:34.761605 WARNING ExtHandler Exception retrieving extension handlers: [ProtocolError] Exceeded max "
+        "retry updating goal state",
+    )
+    assert (log.goal_state.errors, log.goal_state.failing) == (2, True)
+    assert (log.wire_server.failure_count, log.format) == (2, LogFormat.LINUX_LOCAL)
+
+
+def test_a_build_that_was_blacklisted_and_the_images_own_that_took_over() -> None:
+    """WALinuxAgent#319: a version may hold letters."""
+    log = parse(
+        "2016/07/13 17:08:20.263587 WARNING Agent WALinuxAgent-2.1.5.6 launched with command 'python3 -u "
+        "bin/WALinuxAgent-2.1.5.rc6-py2.7.egg -run-exthandlers' failed with exception: Agent WALinuxAgent-2.1.5.6 restarted more "
+        "than 3 times in 300 seconds",
+        "2016/07/13 17:08:20.273802 WARNING Agent WALinuxAgent-2.1.5.6 is permanently blacklisted",
+        "2016/07/13 17:08:20.274808 INFO Installed Agent WALinuxAgent-2.1.5.rc6 is the most current agent",
+        "2016/07/13 17:08:20.663884 INFO Agent WALinuxAgent-2.1.5.rc6 is running as the goal state agent",
+    )
+    assert (log.version, log.end, log.worker_failures) == ("2.1.5.rc6", Lifecycle.WORKING, 1)
+    assert [line.line for line in log.search("blacklisted")] == [2]
+
+
 def test_the_errors_of_an_older_run_are_history() -> None:
     log = parse(STARTED, failed("15:45:00"), STARTED.replace("15:44", "15:50"), WORKING.replace("15:44", "15:51"))
     assert (log.goal_state, log.run_line) == (GoalState(), 3)

@@ -98,6 +98,7 @@ LINES = [
     "INFO ExtHandler ExtHandler Fetched new vmSettings [HostGAPlugin correlation ID: x eTag: 1 source: FastTrack]",
     "INFO ExtHandler ExtHandler ProcessExtensionsInGoalState completed [Incarnation: 1; 55 ms]",
     "INFO ExtHandler ExtHandler ProcessExtensionsInGoalState started [Incarnation: 1]",
+    "INFO ExtHandler ExtHandler ProcessExtensionsGoalState completed [etag_2824367392948713696 4073 ms]",
     "ERROR ExtHandler ExtHandler Fetching the goal state is still failing: x",
     "ERROR Daemon Daemon Protocol endpoint not found: x",
     "INFO Daemon Daemon WireServer is not responding. Reset endpoint",
