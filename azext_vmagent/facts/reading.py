@@ -44,7 +44,6 @@ class Facts:
     answers: Mapping[str, Answer] = field(default_factory=dict)
     vm: VmFacts | None = None
     serial: SerialLogFacts | None = None
-    screenshot: ScreenshotFacts | None = None
     metrics: HostMetrics | None = None
     health: HealthFacts | None = None
     network: NetworkFacts | None = None
@@ -52,6 +51,7 @@ class Facts:
     guest: GuestFacts | None = None
     guest_channel: str | None = None
     console: ConsoleLook | None = None
+    screenshot: ScreenshotFacts | None = None
 
     @property
     def windows(self) -> bool | None:
