@@ -50,3 +50,21 @@ examples:
   - name: List the causes of scenario 2, the guest blocks the Wire Server, that can hit a Linux guest.
     text: az vm agent-explain --scenario 2 --os linux -o table
 """
+
+helps["vm agent-replay"] = """
+type: command
+short-summary: Diagnose a virtual machine's agent from saved files, offline.
+long-summary: >-
+  Judges a serial log, a screenshot, a log of the agent or an answer of the probe as az vm agent-diagnose would, without
+  Azure and without a login, and prints the same report and the same object. What the files do not hold is unknown, and
+  the verdict says so.
+examples:
+  - name: Judge a saved serial log.
+    text: |
+        az vm boot-diagnostics get-boot-log -g MyResourceGroup -n MyVm > serial.log
+        az vm agent-replay --serial-log serial.log
+  - name: What the agent's own log tells, together with the serial log.
+    text: az vm agent-replay --serial-log serial.log --agent-log waagent.log
+  - name: Only how far the newest boot came, for a script.
+    text: az vm agent-replay --serial-log serial.log --query serialLog.outlook -o tsv
+"""

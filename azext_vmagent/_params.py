@@ -7,6 +7,32 @@ def load_arguments(loader, _):
     """Arguments of each command; nothing is positional."""
     _diagnose(loader)
     _explain(loader)
+    _replay(loader)
+
+
+def _replay(loader):
+    with loader.argument_context("vm agent-replay") as context:
+        context.argument(
+            "serial_log",
+            help="File with a serial log, as az vm boot-diagnostics get-boot-log prints it or the storage account "
+            "keeps it; - for standard input.",
+        )
+        context.argument("screenshot", help="File with a screenshot of the console, BMP or PNG.")
+        context.argument(
+            "agent_log",
+            help="File with the agent's log: waagent.log, WaAppAgent.log, or what journalctl prints of its unit; - for "
+            "standard input.",
+        )
+        context.argument(
+            "probe_output",
+            help="File with what the script of az vm agent-diagnose --print-probe printed in the guest; - for standard "
+            "input.",
+        )
+        context.argument(
+            "exit_code",
+            action="store_true",
+            help="End with a code that names the verdict, as az vm agent-diagnose does.",
+        )
 
 
 def _explain(loader):

@@ -22,4 +22,5 @@ def load_command_table(loader, _):
             "diagnose_vm_agent",
             table_transformer=_table,
         )
+        group.custom_command("agent-replay", "replay_saved", table_transformer=_table)
         group.custom_command("agent-explain", "explain_cause", table_transformer=_cause_table)

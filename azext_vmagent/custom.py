@@ -65,3 +65,25 @@ def explain_cause(
         return console.answer(rows, lambda style: explain_text.listing(rows, style))
     found = explain.explanation(one_cause(cause, scenario or system))
     return console.answer(found, lambda style: explain_text.explained(found, style))
+
+
+def replay_saved(
+    cmd: AzCliCommand,
+    serial_log: str | None = None,
+    screenshot: str | None = None,
+    agent_log: str | None = None,
+    probe_output: str | None = None,
+    exit_code: bool = False,
+) -> Any:
+    """Diagnose from saved files; the object, or None when a person has read the report already."""
+    from azext_vmagent.console import Console
+    from azext_vmagent.replaying import replay
+    from azext_vmagent.report.document import document
+
+    console = Console.of(cmd.cli_ctx)
+    found = replay(serial_log, screenshot, agent_log, probe_output)
+    console.show(found)
+    result = document(found)
+    if exit_code:
+        console.exit_with(result)
+    return None if console.report_is_the_output else result

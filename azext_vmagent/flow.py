@@ -156,9 +156,19 @@ def diagnose(
         evidence = _one_more_minute(azure, facts, evidence, deadline, watch, clock)
         facts = read(evidence, serial_signatures())
         verdict = decide(facts, wish)
+    return _named_causes(facts, verdict, wish, started)
+
+
+def judge(evidence: Evidence, wish: Wish, started: float) -> Diagnosis:
+    """The diagnosis that this evidence allows, nobody being asked any more. ``started`` is by ``time.monotonic()``."""
+    facts = read(evidence, serial_signatures())
+    return _named_causes(facts, decide(facts, wish), wish, started)
+
+
+def _named_causes(facts: Facts, verdict: Verdict, wish: Wish, started: float) -> Diagnosis:
     found = findings(facts, every_cause())
     verdict = name_causes(verdict, facts, wish, found)
-    return Diagnosis(facts, verdict, tuple(evidence.answers.values()), time.monotonic() - started, wish, found)
+    return Diagnosis(facts, verdict, tuple(facts.answers.values()), time.monotonic() - started, wish, found)
 
 
 def _outside(azure: Azure, target: Target, wish: Wish, deadline: Deadline, watch: Watch, clock: Clock) -> Evidence:

@@ -57,5 +57,5 @@ AVAILABLE: dict[Need, Callable[[Facts], bool]] = {
     Need.PORT: lambda facts: facts.port is not None,
     Need.RUN_COMMAND: lambda facts: RUN_COMMAND in facts.answers,
     Need.GUEST: lambda facts: facts.guest is not None,
-    Need.AGENT_LOG: lambda facts: facts.guest is not None,
+    Need.AGENT_LOG: lambda facts: facts.guest is not None or facts.agent_log is not None,
 }

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from azext_vmagent.causes.known_cause import KnownCause, Look, Need, Scene, Seen, Sign
 from azext_vmagent.facts.instance_view import VmFacts
-from azext_vmagent.facts.reading import INSTANCE_VIEW, SERIAL_LOG, Facts
+from azext_vmagent.facts.reading import AGENT_LOG, INSTANCE_VIEW, SERIAL_LOG, Facts
 from azext_vmagent.facts.serial_log import Outlook, SerialEvent
 from azext_vmagent.model import Reason
 
@@ -112,24 +112,24 @@ def agent_says(
     is not there.
     """
 
-    def look(scene: Scene, cause: KnownCause) -> Iterator[Seen]:
-        found = re.compile(pattern or re.escape(needle))
-        for reason in _spoken(scene.facts):
-            text = reason.excerpt or ""
-            if needle not in text:
-                continue
-            match = found.search(text)
-            if match:
-                named = match.groupdict().get("culprit")
-                yield Seen(_with(reason, what or cause.title), named)
+    def look(scene: Scene, cause: KnownCause) -> Iterable[Seen]:
+        found, title = re.compile(pattern or re.escape(needle)), what or cause.title
+        recovery = re.compile(re.escape(recovered_by)) if recovered_by else None
+        log = scene.facts.agent_log
+        lines = log.search(needle, found, recovered_by=recovery) if log is not None else ()
+        seen = [_said(Reason(title, AGENT_LOG, None, one.line, one.text, one.time), found) for one in lines]
+        if not recovered_by or not _newest_is(scene.facts, recovered_by, needle):
+            heard = [reason for reason in _spoken(scene.facts) if needle in (reason.excerpt or "")]
+            seen += [_said(_with(reason, title), found) for reason in heard if found.search(reason.excerpt or "")]
+        return seen[-_LINES:]
 
-    def unrecovered(scene: Scene, cause: KnownCause) -> Iterable[Seen]:
-        if recovered_by and _newest_is(scene.facts, recovered_by, needle):
-            return ()
-        return tuple(look(scene, cause))[-_LINES:]
-
-    spoken = Sign(Need.AGENT_LOG, unrecovered)
+    spoken = Sign(Need.AGENT_LOG, look)
     return (spoken, serial_line(needle, pattern, what)) if on_console else (spoken,)
+
+
+def _said(reason: Reason, pattern: re.Pattern[str]) -> Seen:
+    match = pattern.search(reason.excerpt or "")
+    return Seen(reason, match.groupdict().get("culprit") if match else None)
 
 
 def _with(reason: Reason, what: str) -> Reason:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from azext_vmagent.facts.agent_log import AgentLogFacts, parse_agent_log
 from azext_vmagent.facts.console import ConsoleLook
 from azext_vmagent.facts.guest import GuestFacts, parse_probe
 from azext_vmagent.facts.host_metrics import HostMetrics, parse_metrics
@@ -21,6 +22,7 @@ from azext_vmagent.model import Answer, Evidence, State, Target
 INSTANCE_VIEW = "instance view"
 SERIAL_LOG = "serial log"
 SCREENSHOT = "screenshot"
+AGENT_LOG = "agent log"
 HOST_METRICS = "host metrics"
 RESOURCE_HEALTH = "resource health"
 NETWORK = "network interface"
@@ -44,6 +46,7 @@ class Facts:
     answers: Mapping[str, Answer] = field(default_factory=dict)
     vm: VmFacts | None = None
     serial: SerialLogFacts | None = None
+    agent_log: AgentLogFacts | None = None
     metrics: HostMetrics | None = None
     health: HealthFacts | None = None
     network: NetworkFacts | None = None
@@ -55,10 +58,12 @@ class Facts:
 
     @property
     def windows(self) -> bool | None:
-        """Whether the guest is a Windows one, by the VM's model or its own word; None when neither says."""
+        """Whether the guest is a Windows one, by its own word, the VM's model or its agent's log; None: nobody says."""
         if self.guest is not None and (self.guest.windows is not None or self.guest.service.has_systemd is not None):
             return self.guest.windows is not None
-        return self.vm.windows if self.vm is not None and self.vm.os_type else None
+        if self.vm is not None and self.vm.os_type:
+            return self.vm.windows
+        return self.agent_log.windows if self.agent_log is not None else None
 
     def state(self, source: str) -> State:
         """How asking that source ended."""
@@ -75,7 +80,7 @@ def read(evidence: Evidence, known: Sequence[Signature] = ()) -> Facts:
     """Every fact that the evidence holds. ``known`` are the lines of a serial log that the catalogue of causes adds."""
     vm, serial = evidence.value(INSTANCE_VIEW), evidence.value(SERIAL_LOG)
     metrics, health = evidence.value(HOST_METRICS), evidence.value(RESOURCE_HEALTH)
-    screenshot = evidence.value(SCREENSHOT)
+    screenshot, agent_log = evidence.value(SCREENSHOT), evidence.value(AGENT_LOG)
     channel = next((name for name in GUEST_CHANNELS if isinstance(evidence.value(name), str)), None)
     console = evidence.answers.get(SERIAL_CONSOLE)
     return Facts(
@@ -85,6 +90,7 @@ def read(evidence: Evidence, known: Sequence[Signature] = ()) -> Facts:
         vm=parse_vm(vm) if vm is not None else None,
         serial=parse_serial_log(serial, known) if serial is not None else None,
         screenshot=screenshot.facts if isinstance(screenshot, Screenshot) else None,
+        agent_log=parse_agent_log(agent_log) if agent_log is not None else None,
         metrics=parse_metrics(metrics) if metrics is not None else None,
         health=parse_health(health) if health is not None else None,
         network=evidence.value(NETWORK),

@@ -65,6 +65,8 @@ def _vm(facts: Facts, since: Since | None) -> Document:
 
 
 def _named(target: Target) -> Document:
+    if not target.subscription:  # saved files do not say whose they are
+        return {"id": None, "name": None, "resourceGroup": None}
     return {
         "id": printable(target.id),
         "name": printable(target.name),

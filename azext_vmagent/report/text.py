@@ -28,6 +28,8 @@ def step_line(answer: Answer, style: Style) -> str:
 def heading(facts: Facts) -> str:
     """``web-03  rg-shop · japaneast · Linux (image) · running · agent Not Ready``."""
     vm = facts.vm
+    if not facts.target.subscription:
+        return safe("Saved evidence: " + ", ".join(f"{name} {answer.detail}" for name, answer in facts.answers.items()))
     parts = [facts.target.resource_group]
     if vm is not None:
         system = vm.os_type + (f" ({vm.image})" if vm.image else "")

@@ -35,6 +35,7 @@ from azext_vmagent.model import Confidence, NextStep, Reason, Scenario, State, V
 from azext_vmagent.verdict import evidence_lines as say
 from azext_vmagent.verdict import signs
 from azext_vmagent.verdict.inside import decide_inside
+from azext_vmagent.verdict.saved_log import decide_saved_log
 from azext_vmagent.verdict.settling import settle
 from azext_vmagent.verdict.unseen import not_checked
 
@@ -406,6 +407,10 @@ def _rest(facts: Facts, wish: Wish) -> Verdict:
     return _outside_uncertain(facts, wish, every, summary)
 
 
+def _saved_log(facts: Facts, wish: Wish) -> Verdict | None:
+    return decide_saved_log(facts, wish)
+
+
 RULES: tuple[Rule, ...] = (
     _powered_off,
     _inside,
@@ -417,6 +422,7 @@ RULES: tuple[Rule, ...] = (
     _programs_hang,
     _ready,
     _network_or_hang,
+    _saved_log,
     _agent_or_wire_server,
     _rest,
 )
