@@ -37,7 +37,7 @@ from typing import Any
 import yaml
 
 from azext_vmagent.facts.probe_answer import read_answer
-from azext_vmagent.facts.reading import HOST_METRICS, INSTANCE_VIEW, RESOURCE_HEALTH, SERIAL_LOG, SSH
+from azext_vmagent.facts.reading import AGENT_LOG, HOST_METRICS, INSTANCE_VIEW, RESOURCE_HEALTH, SERIAL_LOG, SSH
 from azext_vmagent.model import Answer, Evidence, State, Target
 from tests.windows_answer import answer as windows_answer
 from tests.windows_answer import with_said
@@ -167,5 +167,6 @@ _ANSWERS = {
     "probe-windows": lambda said: Answer(SSH, State.OK, "", windows_answer(with_said(**said))),
     "metrics": lambda said: Answer(HOST_METRICS, State.OK, "", said),
     "health": lambda said: Answer(RESOURCE_HEALTH, State.OK, "", said),
+    "agent-log": lambda text: Answer(AGENT_LOG, State.OK, "", text.encode("utf-8", "surrogateescape")),
     "channel": _channel,
 }
