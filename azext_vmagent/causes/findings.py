@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from azext_vmagent.causes.inside import named_inside
 from azext_vmagent.causes.known_cause import Finding, KnownCause, Need, Scene, Seen, State, System
-from azext_vmagent.facts.reading import RUN_COMMAND, Facts
+from azext_vmagent.facts.reading import MANAGED_RUN_COMMAND, RUN_COMMAND, SERIAL_LOG, Facts
 
 #: evidence lines kept for one cause
 _SEEN_LIMIT = 4
@@ -55,7 +55,9 @@ AVAILABLE: dict[Need, Callable[[Facts], bool]] = {
     Need.SERIAL_LOG: lambda facts: facts.serial is not None and facts.serial.lines > 0,
     Need.HOST_METRICS: lambda facts: facts.metrics is not None,
     Need.PORT: lambda facts: facts.port is not None,
-    Need.RUN_COMMAND: lambda facts: RUN_COMMAND in facts.answers,
+    Need.RUN_COMMAND: lambda facts: RUN_COMMAND in facts.answers or MANAGED_RUN_COMMAND in facts.answers,
+    Need.BOOT_DIAGNOSTICS: lambda facts: SERIAL_LOG in facts.answers,
+    Need.RESOURCE_HEALTH: lambda facts: facts.health is not None,
     Need.GUEST: lambda facts: facts.guest is not None,
     Need.AGENT_LOG: lambda facts: facts.guest is not None or facts.agent_log is not None,
 }

@@ -44,6 +44,8 @@ class Need(str, Enum):
     HOST_METRICS = "host metrics"
     PORT = "port"
     RUN_COMMAND = "an answer of Run Command"
+    BOOT_DIAGNOSTICS = "an answer of boot diagnostics"
+    RESOURCE_HEALTH = "resource health"
     GUEST = "look inside the guest"
     AGENT_LOG = "the agent's log"
 

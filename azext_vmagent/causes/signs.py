@@ -15,7 +15,7 @@ from azext_vmagent.causes.known_cause import KnownCause, Look, Need, Scene, Seen
 from azext_vmagent.facts.instance_view import VmFacts
 from azext_vmagent.facts.reading import AGENT_LOG, INSTANCE_VIEW, SERIAL_LOG, Facts
 from azext_vmagent.facts.serial_log import Outlook, SerialEvent
-from azext_vmagent.model import Reason
+from azext_vmagent.model import Reason, State
 
 _LINES = 2
 
@@ -46,14 +46,28 @@ def guest_shows(look: Look, *sections: str) -> Sign:
     return Sign(Need.GUEST, look, told(*sections))
 
 
-def vm_model(says: Callable[[VmFacts], str | None], path: str) -> Sign:
-    """What ``says`` reads from the VM's model and instance view, at that JSON path; it always settles."""
+def vm_model(
+    says: Callable[[VmFacts], str | None], path: str, settles: Callable[[VmFacts], bool] = lambda _: True
+) -> Sign:
+    """What ``says`` reads from the VM's model and instance view, at that JSON path; settled as ``settles`` says."""
 
     def look(scene: Scene, _cause: KnownCause) -> Iterable[Seen]:
         what = says(scene.facts.vm) if scene.facts.vm is not None else None
         return (Seen(Reason(what, INSTANCE_VIEW, path)),) if what else ()
 
-    return Sign(Need.VM_MODEL, look, lambda _: True)
+    return Sign(Need.VM_MODEL, look, lambda facts: facts.vm is not None and settles(facts.vm))
+
+
+def refused(need: Need, *channels: str) -> Sign:
+    """An answer of one of these channels that bears this cause's code; settled where one of them got through."""
+
+    def look(scene: Scene, cause: KnownCause) -> Iterator[Seen]:
+        for channel in channels:
+            answer = scene.facts.answers.get(channel)
+            if answer is not None and answer.state is not State.OK and answer.cause == cause.code:
+                yield Seen(Reason(answer.detail or cause.title, channel))
+
+    return Sign(need, look, lambda facts: any(facts.state(channel) is State.OK for channel in channels))
 
 
 def serial_boot() -> Sign:

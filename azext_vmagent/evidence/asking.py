@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from azext_vmagent.evidence.deadline import Deadline
+from azext_vmagent.facts.azure_refusals import refusal
 from azext_vmagent.model import Answer, State
 
 #: what a source returns: the line for people and the value
@@ -87,11 +88,12 @@ def _http_failure(exc: Any) -> SourceFailed:
     text = text or str(exc.message)
     code, message = code or "HTTP error", one_line(text)
     if status in (401, 403):
-        action = _ACTION.search(text)
-        return SourceFailed(State.DENIED, f"{code} ({status}): {message}", action.group(1) if action else None, status)
+        said = _ACTION.search(text)
+        action = said.group(1) if said else None
+        return SourceFailed(State.DENIED, f"{code} ({status}): {message}", action, status, refusal(code, action))
     if status == 429:
         return SourceFailed(State.FAILED, "Azure throttles this call (429)", status=status)
-    return SourceFailed(State.FAILED, f"{code} ({status}): {message}", status=status)
+    return SourceFailed(State.FAILED, f"{code} ({status}): {message}", status=status, cause=refusal(code))
 
 
 def innermost(error: Any) -> tuple[str, str]:

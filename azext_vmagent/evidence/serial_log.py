@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from azext_vmagent.evidence.asking import Said, SourceFailed
+from typing import Any
+
+from azext_vmagent.evidence.asking import Said, SourceFailed, failure
 from azext_vmagent.evidence.compute import Compute
 from azext_vmagent.evidence.deadline import Deadline
+from azext_vmagent.facts.azure_refusals import STORAGE_UNREADABLE, diagnostics_refusal
 from azext_vmagent.model import State, Target
 
 #: Azure keeps about 1 MB; anything far beyond that is not a serial log
@@ -13,12 +16,22 @@ LIMIT_BYTES = 8 * 1024 * 1024
 
 def serial_log(compute: Compute, target: Target, deadline: Deadline) -> Said:
     """(line for people, the log's bytes). Raises SourceFailed, azure.core and requests errors."""
-    uris = compute.boot_diagnostics(target, deadline)
+    uris = _addresses(compute, target, deadline)
     uri = uris.get("serialConsoleLogBlobUri")
     if not isinstance(uri, str) or not uri:
         raise SourceFailed(State.FAILED, "Azure gave no address for the serial log")
     data = _download(uri, deadline)
     return f"{len(data.rstrip(bytes(1))) // 1024} KiB", data
+
+
+def _addresses(compute: Compute, target: Target, deadline: Deadline) -> dict[str, Any]:
+    """The addresses of log and screenshot; a refusal with the cause that its words tell."""
+    try:
+        return compute.boot_diagnostics(target, deadline)
+    except Exception as exc:
+        failed = failure(exc)
+        failed.cause = diagnostics_refusal(failed.detail) or failed.cause
+        raise failed from exc
 
 
 def _download(uri: str, deadline: Deadline) -> bytes:
@@ -33,6 +46,7 @@ def _download(uri: str, deadline: Deadline) -> bytes:
                 State.DENIED,
                 f"the boot diagnostics storage refused the read ({response.status_code}): its firewall, or an old link",
                 status=response.status_code,
+                cause=STORAGE_UNREADABLE,
             )
         if response.status_code != 200:
             raise SourceFailed(State.FAILED, f"the serial log's blob answered {response.status_code}")

@@ -39,8 +39,6 @@ from azext_vmagent.verdict.saved_log import decide_saved_log
 from azext_vmagent.verdict.settling import settle
 from azext_vmagent.verdict.unseen import not_checked
 
-#: a VM younger than this may simply not have reported yet (Windows images take the longest)
-YOUNG = timedelta(minutes=15)
 #: bytes a minute that an idle guest sends for its agent alone, with room; a step from below it may be the agent's own
 #: silence. Agent 2.7.3.0 alone sent 29 kB/min in our laboratory; unverified on Azure.
 AGENT_TRAFFIC = 150_000.0
@@ -149,7 +147,7 @@ def _young(facts: Facts, _wish: Wish) -> Verdict | None:
     if vm is None or vm.time_created is None or vm.agent is AgentStatus.READY:
         return None
     old = facts.asked_at - vm.time_created
-    if not timedelta(0) <= old < YOUNG:
+    if not timedelta(0) <= old < platform.YOUNG:
         return None
     return Verdict(
         Scenario.PROVISIONING,

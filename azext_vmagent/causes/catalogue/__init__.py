@@ -20,6 +20,7 @@ from azext_vmagent.causes.catalogue import (
     kernel,
     network_interface,
     platform,
+    platform_faults,
     startup,
     windows_agent,
     windows_boot,
@@ -31,6 +32,7 @@ from azext_vmagent.facts.serial_signature import Signature
 
 AREAS: tuple[ModuleType, ...] = (
     platform,
+    platform_faults,
     evidence_channels,
     agent_service,
     agent_runtime,
