@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -54,11 +55,20 @@ class Laboratory:
         return self._run(["az", *(["--login", login] if login else []), *arguments])
 
     def diagnose(self, name: str, *arguments: str) -> dict[str, Any]:
-        """The document of one VM; a traceback anywhere fails the test."""
+        """The document of one VM; a traceback of the command fails the test, one that it quotes stands indented."""
         call = self.az("vm", "agent-diagnose", "-g", "lab", "-n", name, "-o", "json", *arguments)
-        assert "Traceback" not in call.stderr, call.stderr
+        assert not re.search(r"^(\S+: )?Traceback", call.stderr, re.MULTILINE), call.stderr
         document: dict[str, Any] = call.document()
         return document
+
+    @contextmanager
+    def fault(self, name: str) -> Iterator[None]:
+        """vm1 with this fault, healed again whatever happens."""
+        self.lab("fault", name)
+        try:
+            yield
+        finally:
+            self.lab("heal")
 
     def inside(self, *arguments: str) -> dict[str, Any]:
         """The document of a diagnosis of vm1 through SSH, whose probe must have kept to its size and time.

@@ -104,13 +104,10 @@ def test_fault(lab: Laboratory, fingerprint: str, fault: str) -> None:
     expected = FAULTS[fault]
     if expected.from_worker:
         lab.in_guest(WORKER)
-    lab.lab("fault", fault)
-    try:
+    with lab.fault(fault):
         if expected.to_worker:
             lab.in_guest(WORKER)
         document = lab.inside()
-    finally:
-        lab.lab("heal")
     named = cause(document)
     assert scenario(document) in expected.scenario.split(" or "), document["verdict"]
     assert named.get("code") == expected.code, document["verdict"]
@@ -122,9 +119,8 @@ def test_fault(lab: Laboratory, fingerprint: str, fault: str) -> None:
 
 
 def test_a_disabled_agent_is_told_from_a_stopped_one(lab: Laboratory, fingerprint: str) -> None:
-    lab.lab("fault", "agent-disabled")
-    document = lab.inside()
-    lab.lab("heal")
+    with lab.fault("agent-disabled"):
+        document = lab.inside()
     assert (scenario(document), cause(document)["code"], cause(document)["culprit"]) == ("agent-stopped", "L02", UNIT)
     assert "systemctl enable --now walinuxagent" in document["verdict"]["nextSteps"][0]["command"]
     assert lab.in_guest(FINGERPRINT) == fingerprint

@@ -182,18 +182,16 @@ def firewalld(lab: Laboratory) -> Iterator[None]:
 def test_what_firewalld_blocks_is_undone_by_firewalld(lab: Laboratory, fault: str) -> None:
     held = "firewall-cmd --get-policies; firewall-cmd --direct --get-all-rules; ls /etc/firewalld/policies"
     before = lab.in_guest(held)
-    lab.lab("fault", fault)
-    assert_named(inside(lab), *FIREWALLD[fault])
-    lab.lab("heal")
+    with lab.fault(fault):
+        assert_named(inside(lab), *FIREWALLD[fault])
     assert lab.in_guest(held) == before  # a reload flushes the agent's own rules, which the agent puts back
 
 
 @pytest.mark.usefixtures("firewalld")
 def test_panic_mode_is_named_by_hand(lab: Laboratory, tmp_path: Path) -> None:
-    lab.lab("fault", "firewalld-panic")
-    found = inside_by_hand(lab, tmp_path)
+    with lab.fault("firewalld-panic"):
+        found = inside_by_hand(lab, tmp_path)
     assert (scenario(found), cause(found)["slug"]) == ("wire-server-blocked", "firewalld-panic")
-    lab.lab("heal")
 
 
 def test_a_root_device_that_is_not_there_is_scenario_4(lab: Laboratory) -> None:

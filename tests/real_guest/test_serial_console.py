@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,10 @@ def console_step(document: dict[str, Any]) -> dict[str, Any]:
     return step
 
 
+def console_log(lab: Laboratory) -> Path:
+    return Path(lab.environment["VMAGENT_LAB_HOME"]) / "guests" / "vm1" / "serial.log"
+
+
 def culprits(document: dict[str, Any]) -> str:
     return json.dumps(document["verdict"]["cause"]) + document["verdict"]["summary"]
 
@@ -60,9 +65,8 @@ def lab(tmp_path_factory) -> Iterator[Laboratory]:
 
 @pytest.fixture(scope="module")
 def nic_down(lab: Laboratory) -> Iterator[Laboratory]:
-    lab.lab("fault", "nic-down")
-    yield lab
-    lab.lab("heal")
+    with lab.fault("nic-down"):
+        yield lab
 
 
 def test_a_key_at_the_login_prompt_tells_3_at_once(nic_down):
@@ -104,30 +108,45 @@ def test_a_connection_that_breaks_in_the_login_leaves_no_session(nic_down):
         time.sleep(1)
 
 
+def test_a_console_that_is_in_use_is_left_to_whoever_uses_it(nic_down):
+    nic_down.lab("set", "console_second=refused")
+    log = console_log(nic_down)
+    before = log.stat().st_size
+    login = ("--console-user", "azureuser", "--serial-console", "always")
+    with ThreadPoolExecutor(1) as aside:
+        first = aside.submit(diagnose, nic_down, *login, password="lab")
+        end = time.monotonic() + 60
+        while b"azureuser" not in log.read_bytes()[before:]:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        second = nic_down.diagnose("vm1", *login)
+        one = first.result()
+    nic_down.lab("set", "console_second=takes-over")
+    assert console_step(second)["status"] == "failed"
+    assert "Another user is connected" in console_step(second)["detail"]
+    assert scenario(second) in ("network-down", "uncertain")
+    assert console_step(one)["detail"] == "root through sudo, at the console as azureuser"
+    assert scenario(one) == "network-down"
+
+
 def test_through_the_console_the_rule_is_named(lab):
     lab.lab("heal")
-    lab.lab("fault", "wire-server-firewalld")
-    try:
+    with lab.fault("wire-server-firewalld"):
         found = diagnose(lab, "--console-user", "azureuser", "--serial-console", "always", password="lab")
-    finally:
-        lab.lab("heal")
     assert scenario(found) == "wire-server-blocked"
     assert "ipv4 filter OUTPUT 0 -d 168.63.129.16/32 -j DROP" in culprits(found)
 
 
 def test_a_guest_that_stands_still_does_not_react(lab):
-    lab.lab("fault", "guest-paused")
-    try:
+    with lab.fault("guest-paused"):
         found = diagnose(lab)
-    finally:
-        lab.lab("heal")
     assert scenario(found) == "os-not-running"
     assert typed(lab) in ([], ["\r"])
 
 
 def test_no_key_is_pressed_in_emergency_mode(lab):
     lab.lab("fault", "fstab-emergency")
-    console = Path(lab.environment["VMAGENT_LAB_HOME"]) / "guests" / "vm1" / "serial.log"
+    console = console_log(lab)
     end = time.monotonic() + 180
     while b"root password for maintenance" not in console.read_bytes():
         assert time.monotonic() < end
