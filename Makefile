@@ -1,5 +1,6 @@
 # make demo   the main job on recorded guests: real az, the installed wheel, the stand-in Azure
 # make test   linters, fast tests, the real az on recorded guests, then the real guest under QEMU (root, Debian)
+# make docs   the pages of the causes and of their coverage, made from the catalogue
 # make test-faults   every fault of the laboratory made in the real guest
 PYTHON ?= python3
 VENV := .venv
@@ -7,7 +8,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 SOURCES := $(shell find azext_vmagent -type f -not -name '*.pyc') setup.py README.md HISTORY.rst
 export VMAGENT_LAB_EXTENSIONS := $(CURDIR)/build/extensions
 
-.PHONY: venv wheel extension demo test lint test-fast test-az lab-test test-faults bench bench-serial record clean
+.PHONY: venv wheel extension demo docs test lint test-fast test-az lab-test test-faults bench bench-serial record clean
 
 venv: $(VENV)/ready
 
@@ -35,9 +36,13 @@ build/extension: build/wheel
 demo: build/extension
 	$(BIN)/python -m lab.demo
 
+# docs/causes and docs/coverage.md out of the catalogue of causes
+docs: $(VENV)/ready
+	$(BIN)/python -m tools.cause_pages
+
 lint: $(VENV)/ready
-	$(BIN)/ruff check azext_vmagent lab tests setup.py
-	$(BIN)/ruff format --check azext_vmagent lab tests setup.py
+	$(BIN)/ruff check azext_vmagent lab tests tools setup.py
+	$(BIN)/ruff format --check azext_vmagent lab tests tools setup.py
 	$(BIN)/mypy
 	$(BIN)/pylint --rcfile=.pylintrc azext_vmagent
 	$(BIN)/flake8 azext_vmagent

@@ -167,7 +167,7 @@ def _where(remedy: Remedy, system: System) -> str | None:
         System.BOTH: "in the guest, as root or administrator",
     }
     return {
-        Where.AZ: "with az, anywhere",
+        Where.AZ: "with az",
         Where.GUEST: inside[system],
         Where.CONSOLE: "at the serial console",
         Where.ANYWHERE: "anywhere",

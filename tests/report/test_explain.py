@@ -80,7 +80,7 @@ def test_a_command_stands_whole_and_says_where_what_it_costs_and_how_to_take_it_
     command = next(line for line in lines if line.startswith("  do"))
     assert command.endswith("az vm run-command invoke -g RG -n VM --scripts 'systemctl start waagent; rm CULPRIT'")
     words = " ".join(" ".join(lines).split())
-    assert "start it · with az, anywhere · it reports · downtime: a minute · risk: some" in words
+    assert "start it · with az · it reports · downtime: a minute · risk: some" in words
     assert "undo: systemctl stop waagent" in words
     assert "https://learn.microsoft.com/en-us/azure/one" in words
     assert "RG and VM are the resource group and the name of the virtual machine" in words
