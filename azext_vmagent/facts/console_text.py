@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, chain, compress
@@ -20,6 +21,10 @@ from operator import add
 
 SEGMENT_LIMIT = 1000
 """Longest segment in characters; the rest goes into further segments with the same line number: searches stay cheap."""
+
+_HITS_EACH_END = 200
+_TEXT_EACH_END = 60_000
+"""How many lines with a needle, and characters in them, are looked at from either end: bounds the time."""
 
 _MOVES = re.compile(rb"\x1b\[[0-9;]{0,16}[ABEFGHJdf]|\x1b[EMDc78]")
 _CONTROL = re.compile(
@@ -55,6 +60,37 @@ class Console:
         """Whether ``text`` holds the longest word of ``needle``; if not, it does not hold the needle either."""
         longest = max(_LETTERS.findall(needle), key=len, default="")
         return longest in self.words
+
+    def segments_with(self, needle: str, first: int, end: int) -> Iterator[int]:
+        """The segments from ``first`` up to ``end`` with the needle; of very many, the first and the last few hundred.
+
+        The first ones come in order, the last ones backwards.
+        """
+        if not self.may_hold(needle):
+            return
+        text = self.text
+        start = self.offsets[first]
+        stop = self.offsets[end] if end < len(self.offsets) else len(text)
+        at, last, looked_at = start, -1, 0
+        for _ in range(_HITS_EACH_END):
+            at = text.find(needle, at, stop)
+            if at < 0:
+                return
+            last = self.segment_at(at)
+            yield last
+            at = self.offsets[last] + len(self.segments[last])
+            looked_at += len(self.segments[last])
+            if looked_at > _TEXT_EACH_END:
+                break
+        at, looked_at = stop, 0
+        for _ in range(_HITS_EACH_END):
+            at = text.rfind(needle, start, at)
+            index = self.segment_at(at) if at >= 0 else -1
+            if index <= last or looked_at > _TEXT_EACH_END:
+                return
+            yield index
+            at = self.offsets[index]
+            looked_at += len(self.segments[index])
 
     def ascii_segment(self, index: int) -> str:
         """A segment as it stands in ``text``."""

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from azext_vmagent.facts.serial_ci_info import CiInfo
 from azext_vmagent.facts.windows_health_report import HealthReport
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ class SerialLogFacts:
     boot. ``boot_time`` is given only where the text has a date. ``dates`` are the first and the last date seen in the
     newest boot. ``uptime`` is the newest kernel time stamp, in seconds. ``newest`` is the newest boot's text, to be
     searched; None for an empty log. ``health_report`` is the newest boot's newest report of a Windows guest.
+    ``kernel`` and ``command_line`` are those of the newest boot, ``ci_info`` what cloud-init saw of its network,
+    ``leases`` lines in which DHCP gave an address (the culprit).
     """
 
     state: SerialState
@@ -110,3 +113,7 @@ class SerialLogFacts:
     last_line: str = ""
     newest: NewestBoot | None = field(default=None, repr=False, compare=False)
     health_report: HealthReport | None = None
+    kernel: str | None = None
+    command_line: str | None = None
+    ci_info: CiInfo | None = None
+    leases: tuple[SerialEvent, ...] = ()

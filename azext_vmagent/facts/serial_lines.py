@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from azext_vmagent.facts.console_text import Console, printable
@@ -22,10 +22,6 @@ SIGNATURES: tuple[Signature, ...] = (
     *NETWORK_SIGNATURES,
 )
 """Every known kind of line. Of the patterns of one kind, the first that matches a line counts."""
-
-_HITS_EACH_END = 200
-_TEXT_EACH_END = 60_000
-"""How many lines with a needle, and characters in them, are looked at from either end: bounds the time."""
 
 _CONFIRM_WITHIN = 4
 
@@ -53,7 +49,7 @@ def find_hits(console: Console, signatures: Iterable[Signature], first: int, end
         by_needle.setdefault(signature.needle, []).append(signature)
     hits: dict[tuple[int, Kind], Hit] = {}
     for needle, candidates in by_needle.items():
-        for index in segments_with(console, needle, first, end):
+        for index in console.segments_with(needle, first, end):
             line = console.ascii_segment(index)
             for signature in candidates:
                 if (index, signature.kind) in hits:
@@ -62,35 +58,6 @@ def find_hits(console: Console, signatures: Iterable[Signature], first: int, end
                 if found and _confirmed(console, index, signature):
                     hits[index, signature.kind] = _hit(console, index, signature, found)
     return sorted(hits.values(), key=lambda hit: hit.index)
-
-
-def segments_with(console: Console, needle: str, first: int, end: int) -> Iterator[int]:
-    """Segments that hold the needle: all of them, or the first and the last few hundred when there are more."""
-    if not console.may_hold(needle):
-        return
-    text = console.text
-    start = console.offsets[first]
-    stop = console.offsets[end] if end < len(console.offsets) else len(text)
-    at, last, looked_at = start, -1, 0
-    for _ in range(_HITS_EACH_END):
-        at = text.find(needle, at, stop)
-        if at < 0:
-            return
-        last = console.segment_at(at)
-        yield last
-        at = console.offsets[last] + len(console.segments[last])
-        looked_at += len(console.segments[last])
-        if looked_at > _TEXT_EACH_END:
-            break
-    at, looked_at = stop, 0
-    for _ in range(_HITS_EACH_END):
-        at = text.rfind(needle, start, at)
-        index = console.segment_at(at) if at >= 0 else -1
-        if index <= last or looked_at > _TEXT_EACH_END:
-            return
-        yield index
-        at = console.offsets[index]
-        looked_at += len(console.segments[index])
 
 
 def _confirmed(console: Console, index: int, signature: Signature) -> bool:

@@ -10,12 +10,15 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from azext_vmagent.facts.console_text import Console, clean, printable
 from azext_vmagent.facts.serial_boots import Boot, split_boots
+from azext_vmagent.facts.serial_ci_info import read_ci_info
 from azext_vmagent.facts.serial_dates import boot_time, first_and_last_date
 from azext_vmagent.facts.serial_facts import Outlook, SerialEvent, SerialLogFacts, SerialState
 from azext_vmagent.facts.serial_judge import BootLines, Judgement, is_own_limit, judge
+from azext_vmagent.facts.serial_kernel import command_line, kernel_version
 from azext_vmagent.facts.serial_lines import SIGNATURES, Hit, complete_device, find_hits
 from azext_vmagent.facts.serial_newest import NewestBoot
 from azext_vmagent.facts.serial_signature import Kind, Signature
+from azext_vmagent.facts.serial_signatures_network import DHCP_ADDRESS
 
 __all__ = ["Outlook", "SerialEvent", "SerialLogFacts", "SerialState", "parse_serial_log"]
 
@@ -74,6 +77,10 @@ def parse_serial_log(data: bytes, known: Sequence[Signature] = ()) -> SerialLogF
         dates=first_and_last_date(console, newest),
         uptime=newest.uptime,
         health_report=lines.health_report,
+        kernel=kernel_version(console, newest),
+        command_line=command_line(console, newest),
+        ci_info=read_ci_info(console, newest),
+        leases=_events(hit for hit in lines.of(Kind.NET_GOOD) if hit.signature.meaning == DHCP_ADDRESS),
         last_line=printable(next((text for text in reversed(console.segments) if text.strip()), "")),
         newest=NewestBoot(lines),
     )

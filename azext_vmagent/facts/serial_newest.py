@@ -8,7 +8,7 @@ from functools import cached_property
 
 from azext_vmagent.facts.serial_facts import SerialEvent
 from azext_vmagent.facts.serial_judge import BootLines
-from azext_vmagent.facts.serial_lines import event_of, segments_with
+from azext_vmagent.facts.serial_lines import event_of
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class NewestBoot:
 
     def _segments(self, needle: str) -> list[int]:
         boot = self.lines.boot
-        return sorted(segments_with(self.lines.console, needle, boot.first, boot.end))
+        return sorted(self.lines.console.segments_with(needle, boot.first, boot.end))
 
     def _is_news(self, index: int) -> bool:
         copied = "kernel: [" in self.lines.console.segments[index][:200]

@@ -16,6 +16,9 @@ _AZURE_SOURCE = r"azure\.py\[ERROR\]: Azure datasource failure occurred: .{0,80}
 
 _ADDRESS = f" {ADDRESS_SEEN}"
 
+_IPV4 = r"(?P<culprit>(?!169\.254\.)\d{1,3}(?:\.\d{1,3}){3})"
+
+DHCP_ADDRESS = "DHCP gave an address"
 OWN_LIMIT = "a process outgrew its own limit"
 
 # fmt: off
@@ -127,8 +130,12 @@ NETWORK_SIGNATURES: tuple[Signature, ...] = (
     signature(Kind.NET_GOOD, "oal state completed",
         _AGENT_LINE + r"Fetch goal state completed",
         "the agent reached the Wire Server"),
-    signature(Kind.NET_GOOD, "DHCP", r"\bDHCPACK (?:of|from) ", "DHCP gave an address", _ADDRESS),
-    signature(Kind.NET_GOOD, "bound to ", r"\bbound to \d{1,3}(?:\.\d{1,3}){3} ", "DHCP gave an address", _ADDRESS),
+    signature(Kind.NET_GOOD, "DHCPACK ", r"\bDHCPACK of " + _IPV4, DHCP_ADDRESS, _ADDRESS),
+    signature(Kind.NET_GOOD, "DHCPACK ", r"\bDHCPACK from ", DHCP_ADDRESS, _ADDRESS),
+    signature(Kind.NET_GOOD, "bound to ", r"\bbound to " + _IPV4 + " ", DHCP_ADDRESS, _ADDRESS),
+    signature(Kind.NET_GOOD, "DHCPv4 ", r"\bDHCPv4 address " + _IPV4, DHCP_ADDRESS, _ADDRESS),
+    signature(Kind.NET_GOOD, "DHCPv4 ", r"ommitted DHCPv4 lease with address " + _IPV4, DHCP_ADDRESS, _ADDRESS),
+    signature(Kind.NET_GOOD, "dhcp4 ", r"\bdhcp4 \(.{1,16}\): .{0,60}address[ =]" + _IPV4, DHCP_ADDRESS, _ADDRESS),
     signature(Kind.AGENT, "Linux Agent",
         _AGENT_LINE + r"Azure Linux Agent Version:? ?(?P<culprit>\S{1,40})",
         "the agent started"),
