@@ -46,7 +46,6 @@ class Facts:
     answers: Mapping[str, Answer] = field(default_factory=dict)
     vm: VmFacts | None = None
     serial: SerialLogFacts | None = None
-    agent_log: AgentLogFacts | None = None
     metrics: HostMetrics | None = None
     health: HealthFacts | None = None
     network: NetworkFacts | None = None
@@ -55,6 +54,7 @@ class Facts:
     guest_channel: str | None = None
     console: ConsoleLook | None = None
     screenshot: ScreenshotFacts | None = None
+    agent_log: AgentLogFacts | None = None
 
     @property
     def windows(self) -> bool | None:
