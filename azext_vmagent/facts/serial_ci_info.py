@@ -91,7 +91,7 @@ def _interface(segment: str, number: int) -> CiInterface | None:
     cells = _cells(segment)
     if len(cells) in (5, 6) and cells[1] in ("True", "False"):
         name, up, address, mask, *scope, mac = cells
-        return CiInterface(number, name, up == "True", *_known((address, mask, *(scope or ["."]), mac)))
+        return CiInterface(number, name.rstrip(":"), up == "True", *_known((address, mask, *(scope or ["."]), mac)))
     old = _OLD_DEVICE.search(segment)
     if not old:
         return None

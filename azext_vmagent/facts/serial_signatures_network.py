@@ -24,10 +24,10 @@ OWN_LIMIT = "a process outgrew its own limit"
 # fmt: off
 NETWORK_SIGNATURES: tuple[Signature, ...] = (
     signature(Kind.NET_BAD, "ci-info:",
-        _CI + r"\| +(?P<culprit>(?!lo\b|docker|virbr|veth|br-|cni)\w{1,16}) +\| +False +\|",
+        _CI + r"\| +(?P<culprit>(?!lo\b|docker|virbr|veth|br-|cni)[\w.-]{1,16}):? +\| +False +\|",
         "cloud-init saw the interface down", "I07 interface-without-address", 30),
     signature(Kind.NET_BAD, "ci-info:",
-        _CI + r"\| +(?P<culprit>e(?:th|n)\w{1,14}) +\| +True +\| +(?:\.|fe80\S*|169\.254\.\S+) ",
+        _CI + r"\| +(?P<culprit>e(?:th|n)\w{1,14}):? +\| +True +\| +(?:\.|fe80\S*|169\.254\.\S+) ",
         "cloud-init saw the interface up without an IPv4 address", "I07 interface-without-address", 38),
     signature(Kind.NET_BAD, "ci-info:",
         _CI + r"(?P<culprit>(?!lo\b)\w{1,16}) +: 0 ",
@@ -113,7 +113,7 @@ NETWORK_SIGNATURES: tuple[Signature, ...] = (
         r"Failed to send DHCP request: \[DhcpError\]",
         "the agent got no DHCP answer", "I05 dhcp-no-answer", 34, at_least=3),
     signature(Kind.NET_GOOD, "ci-info:",
-        _CI + r"\| +(?!lo\b)(?P<culprit>\w{1,16}) +\| +True +\| +(?!127\.|169\.254\.)\d{1,3}(?:\.\d{1,3}){3}",
+        _CI + r"\| +(?!lo\b)(?P<culprit>[\w.-]{1,16}):? +\| +True +\| +(?!127\.|169\.254\.)\d{1,3}(?:\.\d{1,3}){3}",
         "cloud-init saw the interface up with an address", _ADDRESS),
     signature(Kind.NET_GOOD, "ci-info:",
         _CI + r"(?!lo\b)(?P<culprit>\w{1,16}) *: 1 +\d{1,3}(?:\.\d{1,3}){3}",
