@@ -12,7 +12,7 @@ from pathlib import Path
 
 from azext_vmagent.causes.catalogue import AREAS, entries, every_cause, title_of
 from azext_vmagent.causes.known_cause import KnownCause
-from azext_vmagent.report.explain import Document, explanation, row
+from azext_vmagent.report.explain import Document, by_code, explanation, row
 from azext_vmagent.report.explain_text import KINDS, SYSTEMS, facts_of, legend, notes_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -115,7 +115,7 @@ def index() -> str:
     for area in AREAS:
         if not entries(area):
             continue
-        listed = _table(("code", "name", "what", "guest", "kind"), map(_listed, entries(area)))
+        listed = _table(("code", "name", "what", "guest", "kind"), map(_listed, by_code(area)))
         lines += ["", f"## {text(title_of(area))}", "", *listed]
     return "\n".join([*lines, "", "Made by `make docs`.", ""])
 

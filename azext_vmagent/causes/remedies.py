@@ -14,6 +14,8 @@ from azext_vmagent.facts.windows_firewall import quoted
 from azext_vmagent.model import NextStep
 
 LEARN = "https://learn.microsoft.com/"
+#: what an ephemeral OS disk does not survive, or cannot be done with it
+LOSES_EPHEMERAL_DISK = ("az vm redeploy", "az vm deallocate", "az vm repair create")
 
 
 def next_steps(known: KnownCause, facts: Facts, wish: Wish, culprit: str | None) -> tuple[NextStep, ...]:
@@ -25,8 +27,7 @@ def next_steps(known: KnownCause, facts: Facts, wish: Wish, culprit: str | None)
 
 def _forbidden(remedy: Remedy, facts: Facts) -> bool:
     """A redeployed or deallocated VM loses an ephemeral OS disk, and there is no disk to take a copy of."""
-    verbs = ("az vm redeploy", "az vm deallocate", "az vm repair create")
-    if not remedy.command.startswith(verbs):
+    if not remedy.command.startswith(LOSES_EPHEMERAL_DISK):
         return False
     return facts.vm is None or facts.vm.ephemeral_os_disk
 

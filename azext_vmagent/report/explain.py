@@ -10,6 +10,7 @@ import difflib
 import re
 from collections import OrderedDict
 from collections.abc import Iterable
+from types import ModuleType
 from typing import Any
 
 from azext_vmagent.causes.catalogue import AREAS, entries, every_cause, find_cause, title_of
@@ -70,7 +71,13 @@ _AREA_TITLES = {known.code: title_of(area) for area in AREAS for known in entrie
 
 def listed(scenario: str | None = None, system: str | None = None) -> list[Document]:
     """The rows of all causes, or of those that argue for one scenario (its name or number) or can hit one system."""
-    return [row(known) for known in every_cause() if _argues_for(known, scenario) and _hits(known, system)]
+    ordered = (known for area in AREAS for known in by_code(area))
+    return [row(known) for known in ordered if _argues_for(known, scenario) and _hits(known, system)]
+
+
+def by_code(area: ModuleType) -> list[KnownCause]:
+    """The entries of an area as they are listed."""
+    return sorted(entries(area), key=lambda known: known.code)
 
 
 def _argues_for(known: KnownCause, scenario: str | None) -> bool:

@@ -6,10 +6,12 @@ Nothing is wider than ``WIDTH`` but a command or an address, which must stay who
 from __future__ import annotations
 
 import itertools
+import textwrap
 from collections.abc import Iterable, Sequence
 
+from azext_vmagent.causes.remedies import LOSES_EPHEMERAL_DISK
 from azext_vmagent.report.explain import CULPRIT, UNIT, Document
-from azext_vmagent.report.layout import LABEL, Style, entry
+from azext_vmagent.report.layout import LABEL, WIDTH, Style, entry
 
 SYSTEMS = {"linux": "Linux", "windows": "Windows", "both": "Linux and Windows"}
 KINDS = {
@@ -23,7 +25,8 @@ _SLUG = 34
 
 def explained(found: Document, style: Style) -> list[str]:
     """One cause: what it is, how it shows, what it is not, what to do, where to read on."""
-    lines = [style(f"{found['code']}  {found['title']}", "bold"), f"     {' · '.join(facts_of(found))}", ""]
+    facts = textwrap.wrap(" · ".join(facts_of(found)), WIDTH, initial_indent=" " * 5, subsequent_indent=" " * 5)
+    lines = [style(f"{found['code']}  {found['title']}", "bold"), *facts, ""]
     lines += entry("means", found["means"])
     lines += _several("looks like", found["looksLike"])
     lines += _several("is not", [relative(other) for other in found["notToConfuse"]])
@@ -32,12 +35,14 @@ def explained(found: Document, style: Style) -> list[str]:
     lines += ["", *_seen(found, style), "", *_remedies(found["remedies"], style), ""]
     for label, locale in (("read", "en-us"), ("ja-jp", "ja-jp")):
         lines += _several(label, found["links"][locale])
-    return lines + _several("known from", found["sources"])
+    return lines + entry("known from", "; ".join(found["sources"]))
 
 
 def facts_of(found: Document) -> list[str]:
     """Name, kind, scenario, system and since when it is known, each in a few words."""
-    scenario = f"scenario {found['number']} ({found['scenario']})" if found["number"] else found["scenario"]
+    scenario = f"scenario {found['number']} ({found['scenario']})" if found["number"] else None
+    if found["scenario"] and not scenario:
+        scenario = f"argues for {found['scenario']}"
     since = f"since {found['since']}"
     return [part for part in (found["slug"], KINDS[found["kind"]], scenario, SYSTEMS[found["os"]], since) if part]
 
@@ -62,8 +67,9 @@ def legend(remedies: Iterable[Document]) -> str:
         ("RG -n VM", "RG and VM are the resource group and the name of the virtual machine"),
         (CULPRIT, f"{CULPRIT} is what a diagnosis names (verdict.cause.culprit)"),
         (f" {UNIT}", f"the unit {UNIT} is called walinuxagent on Debian and Ubuntu"),
+        *((verbs, "not where the OS disk is ephemeral, for it is lost") for verbs in LOSES_EPHEMERAL_DISK),
     )
-    told = "; ".join(meaning for sign, meaning in meanings if sign in commands)
+    told = "; ".join(dict.fromkeys(meaning for sign, meaning in meanings if sign in commands))
     return told[:1].upper() + told[1:]
 
 

@@ -101,6 +101,12 @@ def test_the_words_in_capitals_are_explained_only_where_they_stand():
     assert "CULPRIT" not in explain_text.legend([{"command": "az vm start -g RG -n VM", "undo": None}])
 
 
+@pytest.mark.parametrize(("verb", "warned"), [("redeploy", True), ("deallocate", True), ("restart", False)])
+def test_what_an_ephemeral_disk_does_not_survive_is_said(verb: str, warned: bool):
+    told = explain_text.legend([{"command": f"az vm {verb} -g RG -n VM", "undo": None}])
+    assert ("ephemeral" in told) is warned
+
+
 def test_a_look_inside_is_asked_for_where_nothing_else_shows_the_cause():
     assert explain.explanation(STOPPED)["diagnose"] == "az vm agent-diagnose -g RG -n VM --ssh-user USER"
     assert explain.explanation(FULL)["diagnose"] == "az vm agent-diagnose -g RG -n VM"
