@@ -1,32 +1,27 @@
-"""Scenario 4: the guest OS did not boot, or hangs."""
+"""Scenario 4: the guest OS did not boot, or hangs. What is known of each cause is in the catalogue."""
 
 from __future__ import annotations
 
-from azext_vmagent.causes.access import az_vm, vm_arguments
+from azext_vmagent.causes.access import az_vm
+from azext_vmagent.causes.catalogue import find_cause
+from azext_vmagent.causes.catalogue.file_system import EMERGENCY_MODE, FSTAB_DEVICE
+from azext_vmagent.causes.catalogue.kernel import CPU_STUCK, HUNG_TASK, STARVED
+from azext_vmagent.causes.offline_repair import CONSOLE_LINK as CONSOLE
+from azext_vmagent.causes.offline_repair import RESTART
+from azext_vmagent.causes.remedies import LEARN, next_steps
+from azext_vmagent.channels.choice import Wish
 from azext_vmagent.facts.guest import GuestFacts
 from azext_vmagent.facts.reading import Facts
 from azext_vmagent.facts.serial_log import SerialLogFacts
 from azext_vmagent.model import Cause, NextStep
 
-FSTAB_LINK = (
-    "https://learn.microsoft.com/troubleshoot/azure/virtual-machines/linux/"
-    "linux-virtual-machine-cannot-start-fstab-errors"
-)
-ALAR_LINK = "https://learn.microsoft.com/troubleshoot/azure/virtual-machines/linux/repair-linux-vm-using-alar"
-CONSOLE_LINK = "https://learn.microsoft.com/troubleshoot/azure/virtual-machines/linux/serial-console-linux"
+CONSOLE_LINK = LEARN + CONSOLE
 
-HUNG = Cause(
-    "B23",
-    "os-hung",
-    "The guest OS hangs",
-    "It had booted to a prompt; since then its processor and its network are dead.",
+HUNG = CPU_STUCK.named(
+    "It had booted to a prompt; since then its processor and its network are dead.", variant="os-hung"
 )
-
-HUNG_PROGRAMS = Cause(
-    "B38",
-    "os-starved",
-    "The guest OS hangs: its programs get no processor",
-    "The kernel still accepts connections; the processors are busy to the last, and no program answers.",
+HUNG_PROGRAMS = STARVED.named(
+    "The kernel still accepts connections; the processors are busy to the last, and no program answers."
 )
 
 
@@ -42,7 +37,7 @@ def hung_disk_cause(guest: GuestFacts, serial: SerialLogFacts | None) -> Cause |
     if not waiting or not complaints:
         return None
     detail = f"The agent's process {waiting[0].pid} waits for it in the kernel, and so does what the kernel names."
-    return Cause("B24", "hung-task", "The guest's disk does not answer", detail, complaints[-1])
+    return HUNG_TASK.named(detail, complaints[-1])
 
 
 _COMPLAINT = " blocked for more than "
@@ -52,24 +47,21 @@ def serial_cause(serial: SerialLogFacts) -> Cause | None:
     """The cause that the serial log names, or None."""
     if not serial.cause_code:
         return None
-    if serial.cause_code == "B01":
+    first = next((event for event in serial.deciding if event.code == serial.cause_code), None)
+    detail = f"{first.meaning[:1].upper()}{first.meaning[1:]}: {first.text}" if first else ""
+    slug = serial.cause_slug or ""
+    known = find_cause(serial.cause_code)
+    if known is None or slug not in ("", *known.slugs()):
+        name = slug or "boot-failed"
+        return Cause(serial.cause_code, name, name.replace("-", " ").capitalize(), detail, serial.culprit)
+    if known is FSTAB_DEVICE:
         mount, device = serial.failed_mount or "a mount", serial.failed_device or "a device"
-        return Cause(
-            "B01",
-            serial.cause_slug or "fstab-missing-device",
-            f"/etc/fstab names a disk that is not there ({mount}), without nofail",
+        return known.named(
             f"The boot waited for {device} and gave up.",
             serial.failed_mount or serial.failed_device or serial.culprit,
+            title=f"/etc/fstab names a disk that is not there ({mount}), without nofail",
         )
-    first = next((e for e in serial.deciding if e.code == serial.cause_code), None)
-    slug = serial.cause_slug or "boot-failed"
-    return Cause(
-        serial.cause_code,
-        slug,
-        first.meaning if first else slug.replace("-", " "),
-        first.text if first else "",
-        serial.culprit,
-    )
+    return known.named(detail, serial.culprit, variant=slug)
 
 
 def redeploy_step(facts: Facts) -> NextStep | None:
@@ -90,11 +82,11 @@ def redeploy_step(facts: Facts) -> NextStep | None:
 def restart_step(facts: Facts) -> NextStep:
     """Restart from outside: needs no agent."""
     return NextStep(
-        "restart the VM",
+        RESTART.action,
         az_vm("restart", facts),
-        effect="the guest boots again; what is wrong on the disk stays wrong",
-        risk="unsaved work in the guest is lost",
-        downtime="1-3 min",
+        effect=RESTART.effect,
+        risk=RESTART.risk,
+        downtime=RESTART.downtime,
     )
 
 
@@ -105,31 +97,8 @@ def hung_remedies(facts: Facts) -> tuple[NextStep, ...]:
 
 
 def boot_remedies(cause: Cause | None, facts: Facts) -> tuple[NextStep, ...]:
-    """Repair what keeps the guest from booting: on its console, or offline on a copy of its disk."""
-    fstab = cause is not None and cause.code == "B01"
-    action = "repair the boot on the serial console"
-    if fstab:
-        action = "on the serial console: log in as root, comment out the line in /etc/fstab, then: systemctl reboot"
-    console = NextStep(
-        action,
-        f"az serial-console connect {vm_arguments(facts)}",
-        effect="works without agent and network; needs root's password (root locked: the offline way below)",
-        risk="none known",
-        downtime="one reboot",
-        link=FSTAB_LINK if fstab else CONSOLE_LINK,
-    )
-    offline = NextStep(
-        "repair offline, 1 of 3: a repair VM with a copy of the OS disk"
-        + (
-            " (2: az vm repair run --run-id linux-alar2 --parameters fstab --run-on-repair; 3: restore)"
-            if fstab
-            else ""
-        ),
-        az_vm("repair create", facts),
-        effect="the original disk is not touched before restore; asks for a user and password of the repair VM",
-        risk="needs Contributor on the resource group; costs a VM while it exists",
-        downtime="10-30 min",
-        link=ALAR_LINK,
-    )
-    ephemeral = facts.vm is not None and facts.vm.ephemeral_os_disk  # there is no disk to take a copy of
-    return (console, *(() if ephemeral else (offline,)), *(() if fstab else (restart_step(facts),)))
+    """What the catalogue advises against this cause; where none is known, what finds it."""
+    known = find_cause(cause.code) if cause is not None else None
+    if cause is None or known is None or not known.remedies:
+        return next_steps(EMERGENCY_MODE, facts, Wish(), None)
+    return next_steps(known, facts, Wish(), cause.culprit)

@@ -14,8 +14,8 @@ from azext_vmagent.facts.windows_firewall import quoted
 from azext_vmagent.model import NextStep
 
 LEARN = "https://learn.microsoft.com/"
-#: what an ephemeral OS disk does not survive, or cannot be done with it
-LOSES_EPHEMERAL_DISK = ("az vm redeploy", "az vm deallocate", "az vm repair create")
+#: what an ephemeral OS disk does not survive
+LOSES_EPHEMERAL_DISK = ("az vm redeploy", "az vm deallocate", "az vm resize")
 
 
 def next_steps(known: KnownCause, facts: Facts, wish: Wish, culprit: str | None) -> tuple[NextStep, ...]:
@@ -26,10 +26,20 @@ def next_steps(known: KnownCause, facts: Facts, wish: Wish, culprit: str | None)
 
 
 def _forbidden(remedy: Remedy, facts: Facts) -> bool:
-    """A redeployed or deallocated VM loses an ephemeral OS disk, and there is no disk to take a copy of."""
-    if not remedy.command.startswith(LOSES_EPHEMERAL_DISK):
-        return False
-    return facts.vm is None or facts.vm.ephemeral_os_disk
+    """A redeployed, deallocated or resized VM loses an ephemeral OS disk; there is no disk to take a copy of either.
+
+    GRUB is installed by one script on a generation 1 VM and by another on a generation 2 VM.
+    """
+    vm, command = facts.vm, remedy.command
+    ephemeral = vm is not None and vm.ephemeral_os_disk
+    if command.startswith(LOSES_EPHEMERAL_DISK):
+        return vm is None or ephemeral
+    if command.startswith("az vm repair "):
+        generation = vm.hyperv_generation.upper() if vm is not None else ""
+        return (
+            ephemeral or ("grubfix" in command and generation == "V2") or ("efifix" in command and generation == "V1")
+        )
+    return False
 
 
 def _step(remedy: Remedy, known: KnownCause, facts: Facts, wish: Wish, culprit: str | None) -> NextStep:

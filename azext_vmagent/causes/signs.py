@@ -70,9 +70,12 @@ def refused(need: Need, *channels: str) -> Sign:
     return Sign(need, look, lambda facts: any(facts.state(channel) is State.OK for channel in channels))
 
 
-def serial_boot() -> Sign:
-    """A line that decides how the newest boot ended and bears this cause's code; settled by a boot that came up."""
-    return Sign(Need.SERIAL_LOG, _deciding, came_up)
+def serial_boot(settled_by_a_prompt: bool = True) -> Sign:
+    """A line that decides how the newest boot ended and bears this cause's code.
+
+    Settled by a boot that came up, unless the cause can also hit a running guest, silently.
+    """
+    return Sign(Need.SERIAL_LOG, _deciding, came_up) if settled_by_a_prompt else Sign(Need.SERIAL_LOG, _deciding)
 
 
 def came_up(facts: Facts) -> bool:

