@@ -53,7 +53,7 @@ FSTAB_DEVICE = KnownCause(
         on_console("log in as root, comment out the line in /etc/fstab, then: systemctl reboot", link=_FSTAB_LINK),
         _FSTAB_BUTTON,
         Remedy(
-            "or attach the missing disk again, then restart the VM",
+            "attach the missing disk again, then restart the VM",
             "az vm disk attach {vm} --disk DISK",
             where=Where.AZ,
             effect="the boot finds what it waits for",
