@@ -103,6 +103,7 @@ EXTENSION_NOT_CONVERGED = KnownCause(
         *agent_says(
             "A new goal state was received",
             r"A new goal state was received, but not all the extensions in the previous goal state have completed",
+            recovered_by="All extensions in the goal state have reached a terminal state",
         ),
     ),
     covers=("P19",),
@@ -144,6 +145,10 @@ def _server_answers(facts: Facts) -> bool:
     return guest is not None and all(guest.outcome(port) is Connect.OK for port in (80, 32526))
 
 
+#: 502 while the host still computes the settings is no failure: WALA tests_e2e agent_log.py ignores it as well
+_VM_SETTINGS_FAIL = r"GET vmSettings (?!.{0,600}VMArtifactsProfileBlob).{0,300}\[5\d\d: "
+
+
 WIRE_SERVER_FAILS = KnownCause(
     code="P11",
     slug="wire-server-host-side",
@@ -170,7 +175,7 @@ WIRE_SERVER_FAILS = KnownCause(
         *agent_says("Calling wire server failed", r"Calling wire server failed: 5\d\d"),
         *agent_says(
             "GET vmSettings",
-            r"GET vmSettings .{0,300}\[5\d\d: ",
+            _VM_SETTINGS_FAIL,
             recovered_by="Fetching the goal state recovered from previous errors",
         ),
         *agent_says("(503) Server Unavailable", r"GetVersions\(\) failed .{0,300}\(503\) Server Unavailable"),
