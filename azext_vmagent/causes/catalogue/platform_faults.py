@@ -246,3 +246,39 @@ PLATFORM_EVENT = KnownCause(
     links=("azure/service-health/resource-health-vm-annotation",),
     sources=("Microsoft Learn, «Resource Health virtual machine Health Annotations»",),
 )
+
+STATUS_TOO_BIG = KnownCause(
+    code="P20",
+    slug="extension-status-too-big",
+    title="An extension's status file is too big to be reported",
+    scenario=Scenario.AGENT_DEGRADED,
+    means="Each extension tells its state in a file, which the agent passes on to Azure. A file above 128 KiB is cut or "
+    "left out, so that the extension looks as if it never came to an end, although it has done its work. Patch "
+    "extensions that list very many packages are the usual case. The agent itself is Ready.",
+    looks_like=(
+        "[ExtensionStatusError] For Extension Handler … the status file … of size 141892 bytes is too big. Max Limit "
+        "allowed is 131072 bytes",
+    ),
+    not_to_confuse=(
+        "P10: the extension really is still at work, or has failed.",
+        "L16: no status is written at all, because the disk is full.",
+    ),
+    signs=agent_says(
+        "bytes is too big",
+        r"status file (?P<culprit>/\S{1,200}/status/\d{1,9}\.status) of size \d+ bytes is too big",
+    ),
+    covers=("P10",),
+    remedies=(
+        Remedy(
+            "see which extension it is, and how big its file has grown",
+            "ls -l {culprit}",
+            effect="reads only",
+        ),
+        Remedy(
+            "update the agent and the extension: newer ones shorten the file",
+            link="azure/virtual-machines/extensions/update-linux-agent",
+        ),
+    ),
+    links=("azure/virtual-machines/extensions/update-linux-agent",),
+    sources=("WALA#1761", "LinuxPatchExtension#131"),
+)
