@@ -252,8 +252,8 @@ STATUS_TOO_BIG = KnownCause(
     slug="extension-status-too-big",
     title="An extension's status file is too big to be reported",
     scenario=Scenario.AGENT_DEGRADED,
-    means="Each extension tells its state in a file, which the agent passes on to Azure. A file above 128 KiB is cut or "
-    "left out, so that the extension looks as if it never came to an end, although it has done its work. Patch "
+    means="Each extension tells its state in a file, which the agent passes on to Azure. A file above 128 KiB is cut "
+    "or left out, so that the extension looks as if it never came to an end, although it has done its work. Patch "
     "extensions that list very many packages are the usual case. The agent itself is Ready.",
     looks_like=(
         "[ExtensionStatusError] For Extension Handler … the status file … of size 141892 bytes is too big. Max Limit "
