@@ -37,6 +37,7 @@ from azext_vmagent.facts.reading import (
     PORT,
     RESOURCE_HEALTH,
     RUN_COMMAND,
+    SCREENSHOT,
     SERIAL_CONSOLE,
     SERIAL_LOG,
     Facts,
@@ -76,6 +77,9 @@ class Azure(Protocol):
 
     def serial_log(self, target: Target, deadline: Deadline) -> Said:
         """The serial log's bytes."""
+
+    def screenshot(self, target: Target, deadline: Deadline) -> Said:
+        """The console's screenshot, a ``Screenshot``."""
 
     def host_metrics(self, target: Target, now: datetime, deadline: Deadline) -> Said:
         """24 hours of platform metrics."""
@@ -177,9 +181,11 @@ def _outside(azure: Azure, target: Target, wish: Wish, deadline: Deadline, watch
     budget = deadline.at_most(OUTSIDE_SECONDS)
     machine: Future[dict[str, object] | None] = Future()
     interface: Future[NetworkFacts | None] = Future()
+    log: Future[bytes] = Future()
     sources: dict[str, Callable[[], Said]] = {
         INSTANCE_VIEW: lambda: azure.virtual_machine(target, budget),
         SERIAL_LOG: lambda: azure.serial_log(target, budget),
+        SCREENSHOT: lambda: _screenshot(azure, target, machine, log, budget),
         HOST_METRICS: lambda: azure.host_metrics(target, now, budget),
         RESOURCE_HEALTH: lambda: azure.resource_health(target, budget),
         NETWORK: lambda: _network(azure, machine, interface, wish, budget),
@@ -190,6 +196,10 @@ def _outside(azure: Azure, target: Target, wish: Wish, deadline: Deadline, watch
         if answer.source == INSTANCE_VIEW:
             machine.set_result(answer.value if answer.state is State.OK else None)
             _named(answer)
+        elif answer.source == SERIAL_LOG:
+            log.set_result(answer.value if answer.state is State.OK else b"")
+        elif answer.source == SCREENSHOT and answer.state is State.NOT_ASKED:
+            continue
         answers[answer.source] = answer
         watch(told(answer))
     return Evidence(target, now, answers)
@@ -199,6 +209,18 @@ def _named(answer: Answer) -> None:
     """A VM that does not exist, or that the caller may not see, ends the command; every other failure is a result."""
     if answer.state is State.DENIED or answer.status == 404:
         raise SourceFailed(answer.state, answer.detail, answer.missing_action, answer.status)
+
+
+def _screenshot(
+    azure: Azure, target: Target, machine: Future[dict[str, object] | None], log: Future[bytes], budget: Deadline
+) -> Said:
+    """Asked of Windows, whose serial log says little, and of a guest whose log says nothing; else there is no gap."""
+    vm = parse_vm(machine.result(timeout=budget.remaining()) or {})
+    if vm.power and not vm.running:
+        raise NotAsked(f"the VM is {vm.power}")
+    if not vm.windows and log.result(timeout=budget.remaining()).strip(b"\0\r\n\t "):
+        raise NotAsked("the serial log says more")
+    return azure.screenshot(target, budget)
 
 
 def _network(

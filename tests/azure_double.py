@@ -116,6 +116,7 @@ class AzureDouble:
     at_console: Doing = field(default_factory=lambda: raises(SourceFailed(State.FAILED, "no console here")))
     cloud_shell: bool = False
     through_managed: Doing = _WELL
+    screen: Doing = field(default_factory=lambda: raises(SourceFailed(State.FAILED, "no screenshot here", status=404)))
     asked: list[str] = field(default_factory=list)
 
     def _asked(self, name: str, doing: Doing, deadline: Deadline) -> Said:
@@ -127,6 +128,9 @@ class AzureDouble:
 
     def serial_log(self, _target: Target, deadline: Deadline) -> Said:
         return self._asked("serial log", self.serial, deadline)
+
+    def screenshot(self, _target: Target, deadline: Deadline) -> Said:
+        return self._asked("screenshot", self.screen, deadline)
 
     def host_metrics(self, _target: Target, now: datetime, deadline: Deadline) -> Said:
         return self._asked("metrics", lambda _: self.counted(now), deadline)

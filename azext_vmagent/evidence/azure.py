@@ -7,14 +7,16 @@ import threading
 from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from azext_vmagent.channels import managed_run_command, run_command, serial_console, ssh
 from azext_vmagent.channels.console_line import Line
 from azext_vmagent.channels.open_requests import OpenRequests
-from azext_vmagent.evidence import host_metrics, network, port, resource_health, serial_log
+from azext_vmagent.evidence import host_metrics, network, port, resource_health, screenshot, serial_log
 from azext_vmagent.evidence.arm import ArmClient, arm_client
 from azext_vmagent.evidence.asking import Said
+from azext_vmagent.evidence.boot_diagnostics import BootDiagnostics
 from azext_vmagent.evidence.compute import Compute
 from azext_vmagent.evidence.console import arm_token, open_line
 from azext_vmagent.evidence.deadline import Deadline
@@ -28,9 +30,13 @@ if TYPE_CHECKING:
 class LiveAzure:
     """Implements ``flow.Azure`` for one subscription."""
 
-    def __init__(self, compute: Callable[[], Compute], arm: ArmClient, token: Callable[[], str]) -> None:
-        """``compute`` is called by the first thread that needs it: importing the SDK takes as long as a request."""
-        self._make_compute, self._arm, self._token = compute, arm, token
+    def __init__(self, compute: Callable[[], Compute], arm: ArmClient, token: Callable[[], str], folder: Path) -> None:
+        """``compute`` is called by the first thread that needs it: importing the SDK takes as long as a request.
+
+        Screenshots are saved in ``folder``.
+        """
+        self._make_compute, self._arm, self._token, self._folder = compute, arm, token, folder
+        self._diagnostics = BootDiagnostics(self._boot_diagnostics)
         self._made: Compute | None = None
         self._making = threading.Lock()
         self.requests = OpenRequests()
@@ -42,13 +48,20 @@ class LiveAzure:
                 self._made = self._make_compute()
             return self._made
 
+    def _boot_diagnostics(self, target: Target, deadline: Deadline) -> dict[str, Any]:
+        return self._compute.boot_diagnostics(target, deadline)
+
     def virtual_machine(self, target: Target, deadline: Deadline) -> Said:
         """VM GET with its instance view."""
         return "asked", self._compute.virtual_machine(target, deadline)
 
     def serial_log(self, target: Target, deadline: Deadline) -> Said:
         """The serial log's bytes."""
-        return serial_log.serial_log(self._compute, target, deadline)
+        return serial_log.serial_log(self._diagnostics, target, deadline)
+
+    def screenshot(self, target: Target, deadline: Deadline) -> Said:
+        """The console's screenshot."""
+        return screenshot.screenshot(self._diagnostics, target, deadline, self._folder)
 
     def host_metrics(self, target: Target, now: datetime, deadline: Deadline) -> Said:
         """24 hours of platform metrics."""
@@ -110,4 +123,5 @@ def live_azure(cli_ctx: AzCli, subscription: str) -> LiveAzure:
         lambda: Compute(cli_ctx, subscription),
         arm_client(cli_ctx, subscription),
         lambda: arm_token(cli_ctx, subscription),
+        Path(cli_ctx.config.config_dir) / "vmagent",
     )

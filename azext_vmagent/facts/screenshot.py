@@ -67,7 +67,10 @@ SHOWN = {
 
 @dataclass(frozen=True)
 class ScreenshotFacts:
-    """The kind of screen, and the figures that say so (``why``). ``text`` are its words, empty when not read."""
+    """The kind of screen, and the figures that say so (``why``). ``text`` are its words, empty when not read.
+
+    ``path`` is the file that it was saved as.
+    """
 
     kind: ScreenKind
     sure: Sure = Sure.WEAK
@@ -75,6 +78,7 @@ class ScreenshotFacts:
     width: int = 0
     height: int = 0
     text: str = ""
+    path: str | None = None
 
     @property
     def shown(self) -> str:
@@ -95,7 +99,7 @@ class Screenshot:
     @cached_property
     def facts(self) -> ScreenshotFacts:
         """What it shows; looked at once."""
-        return read_screenshot(self.data, self.text)
+        return replace(read_screenshot(self.data, self.text), path=self.path)
 
 
 def read_screenshot(data: bytes, text: str = "") -> ScreenshotFacts:

@@ -12,6 +12,7 @@ from typing import Any
 from azext_vmagent.causes.known_cause import Finding
 from azext_vmagent.causes.known_cause import State as FindingState
 from azext_vmagent.facts.reading import Facts
+from azext_vmagent.facts.screenshot import ScreenshotFacts
 from azext_vmagent.facts.serial_log import SerialLogFacts
 from azext_vmagent.flow import Diagnosis, seconds_by_step
 from azext_vmagent.model import Answer, Cause, NextStep, Reason, Since, Target, Verdict
@@ -31,6 +32,7 @@ def document(diagnosis: Diagnosis) -> Document:
         "verdict": _verdict(verdict),
         "findings": _findings(diagnosis.findings),
         "serialLog": _serial_log(facts.serial),
+        "screenshot": _screenshot(facts.screenshot),
         "channels": [_channel(answer) for answer in diagnosis.answers],
         "repair": None,
         "timings": {"total": round(diagnosis.total, 3), "byStep": dict(seconds_by_step(diagnosis.answers))},
@@ -161,6 +163,17 @@ def _serial_log(serial: SerialLogFacts | None) -> Document | None:
             {"line": event.line, "text": safe(event.text), "meaning": safe(event.meaning), "cause": event.code}
             for event in serial.deciding
         ],
+    }
+
+
+def _screenshot(screen: ScreenshotFacts | None) -> Document | None:
+    if screen is None:
+        return None
+    return {
+        "kind": screen.kind.value,
+        "sure": screen.sure.value,
+        "why": [safe(figure) for figure in screen.why],
+        "path": printable(screen.path) if screen.path else None,
     }
 
 

@@ -13,6 +13,7 @@ from azext_vmagent.facts.reading import (
     PORT,
     RESOURCE_HEALTH,
     RUN_COMMAND,
+    SCREENSHOT,
     SERIAL_CONSOLE,
     SERIAL_LOG,
     SSH,
@@ -22,6 +23,7 @@ from azext_vmagent.model import Answer, Reason, State
 
 _RIGHTS = {
     SERIAL_LOG: "Microsoft.Compute/virtualMachines/retrieveBootDiagnosticsData/action",
+    SCREENSHOT: "Microsoft.Compute/virtualMachines/retrieveBootDiagnosticsData/action",
     HOST_METRICS: "Microsoft.Insights/metrics/read",
     RESOURCE_HEALTH: "Microsoft.ResourceHealth/availabilityStatuses/read",
     NETWORK: "Microsoft.Network/networkInterfaces/read",
@@ -32,6 +34,7 @@ _RIGHTS = {
 _ORDER = (
     INSTANCE_VIEW,
     SERIAL_LOG,
+    SCREENSHOT,
     HOST_METRICS,
     RESOURCE_HEALTH,
     NETWORK,
@@ -52,6 +55,8 @@ def not_checked(facts: Facts) -> tuple[Reason, ...]:
         if answer is None or answer.state is State.OK:
             continue
         if source in GUEST_CHANNELS and facts.guest is not None and answer.state is State.NOT_ASKED:
+            continue
+        if source == SCREENSHOT and answer.detail == facts.detail(SERIAL_LOG):
             continue
         lines.append(Reason(_line(answer), source))
     port, network = facts.port, facts.network

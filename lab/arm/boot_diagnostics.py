@@ -97,9 +97,17 @@ def serve_blob(cloud: Cloud, request: Request) -> Response:
     if refusal is not None:
         return refusal
     for vm in cloud.vms:
-        if request.path == f"{_folder(vm)}.serialconsole.log" and vm.guest.power_state() not in _NO_BLOB_WHEN:
-            return _content(padded(vm.guest.serial_log()), request.headers.get("range", ""))
+        blob = _blob(vm, request.path) if vm.guest.power_state() not in _NO_BLOB_WHEN else None
+        if blob is not None:
+            return _content(blob, request.headers.get("range", ""))
     return _storage_error(404, "BlobNotFound", "The specified blob does not exist.")
+
+
+def _blob(vm: LabVm, path: str) -> bytes | None:
+    """The VM's blob of that path; None for one that another VM has, or that this guest has not."""
+    if path == f"{_folder(vm)}.serialconsole.log":
+        return padded(vm.guest.serial_log())
+    return vm.guest.screenshot() if path == f"{_folder(vm)}.screenshot.bmp" else None
 
 
 def padded(log: bytes) -> bytes:

@@ -69,6 +69,9 @@ class Guest(Protocol):
     def serial_log(self) -> bytes:
         """The console's bytes as boot diagnostics would serve them (the newest megabyte), escapes and NULs included."""
 
+    def screenshot(self) -> bytes | None:
+        """The screen as boot diagnostics would serve it, a BMP; None for a guest without a graphics card."""
+
     def status_upload(self) -> StatusUpload | None:
         """The agent's last upload since the VM was created, or None."""
 

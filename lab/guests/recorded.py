@@ -21,6 +21,7 @@ from typing import Any
 from lab.guests.base import LabError, MinuteSample, RunCommandResult, StatusUpload
 from lab.guests.rebase import shift_answer, shift_text
 from lab.guests.recording import Answer, Console, Port22, load_recording, matching
+from lab.guests.screen import console_screen
 from lab.guests.ssh_replay import NOT_RECORDED, Keys, ReplayServer
 from lab.guests.tcp_port import Port, RefusedPort, ResetPort, SilentPort
 
@@ -99,6 +100,10 @@ class RecordedGuest:
     def serial_log(self) -> bytes:
         """Return the recorded console with its wall-clock times moved."""
         return self._moved(self.recording.serial_log.decode("latin-1")).encode("latin-1")
+
+    def screenshot(self) -> bytes | None:
+        """Return the recorded console's last lines as a screen."""
+        return console_screen(self.serial_log())
 
     def status_upload(self) -> StatusUpload | None:
         """Return the recorded blob: as old as it was, or fresh when the agent kept uploading."""

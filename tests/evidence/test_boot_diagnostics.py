@@ -8,6 +8,7 @@ import pytest
 import requests
 
 from azext_vmagent.evidence.asking import ask
+from azext_vmagent.evidence.boot_diagnostics import BootDiagnostics
 from azext_vmagent.evidence.deadline import Deadline
 from azext_vmagent.evidence.serial_log import serial_log
 from azext_vmagent.facts.azure_refusals import diagnostics_refusal
@@ -23,9 +24,7 @@ def asked(error: Exception | None = None) -> Answer:
             raise error
         return {"serialConsoleLogBlobUri": "https://storage.invalid/log"}
 
-    return ask(
-        "serial log", lambda: serial_log(SimpleNamespace(boot_diagnostics=boot_diagnostics), TARGET, Deadline.after(5))
-    )
+    return ask("serial log", lambda: serial_log(BootDiagnostics(boot_diagnostics), TARGET, Deadline.after(5)))
 
 
 REFUSED = {

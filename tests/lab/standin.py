@@ -60,6 +60,7 @@ class FakeGuest:
     #: the handler starts scripts although no answer comes yet
     takes_up: bool = False
     log: bytes = b"\x1b[0mDebian GNU/Linux 12 fake ttyS0\r\n\r\nfake login: "
+    screen: bytes | None = b"BM a screen"
     scripts: list[list[str]] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
     lines: list[socket.socket] = field(default_factory=list)
@@ -90,6 +91,9 @@ class FakeGuest:
 
     def serial_log(self) -> bytes:
         return self.log
+
+    def screenshot(self) -> bytes | None:
+        return self.screen
 
     def status_upload(self) -> StatusUpload | None:
         return None if self.silent_for is None else StatusUpload(UPLOAD, time.time() - self.silent_for)

@@ -64,6 +64,7 @@ CONTRACT: dict[str, Any] = {
         **dict.fromkeys(("boots", "state", "outlook", "bootLine", "bootTime", "lastLine")),
         "events": [dict.fromkeys(("line", "text", "meaning", "cause"))],
     },
+    "screenshot": dict.fromkeys(("kind", "sure", "why", "path")),
     "channels": [dict.fromkeys(("name", "status", "detail", "seconds"))],
     "repair": None,
     "timings": {"total": None, "byStep": None},

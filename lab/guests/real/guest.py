@@ -131,6 +131,10 @@ class RealGuest:
         except FileNotFoundError:
             return b""
 
+    def screenshot(self) -> bytes | None:
+        """See ``Guest``: this machine has no graphics card."""
+        return None
+
     def status_upload(self) -> StatusUpload | None:
         """See ``Guest``."""
         return self.fabric.last_upload
