@@ -8,8 +8,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from azext_vmagent.channels.choice import Wish
+from azext_vmagent.evidence.deadline import Deadline
+from azext_vmagent.evidence.screenshot import words
 from azext_vmagent.facts.reading import AGENT_LOG, PASTE, SCREENSHOT, SERIAL_LOG
-from azext_vmagent.facts.screenshot import Screenshot
+from azext_vmagent.facts.screenshot import Screenshot, read_screenshot
 from azext_vmagent.flow import Diagnosis, judge
 from azext_vmagent.model import Answer, Evidence, State, Target
 from azext_vmagent.targets import pasted
@@ -18,6 +20,8 @@ from azext_vmagent.targets import pasted
 NOBODY = Target("", "RG", "VM")
 #: the platform keeps 1 MiB of a serial log; an agent's log is rotated at some ten
 MOST_BYTES = 256 << 20
+#: reading the words of a screenshot takes a second or two
+MOST_SECONDS = 10.0
 
 
 def replay(
@@ -39,8 +43,9 @@ def replay(
     if serial_log:
         answers[SERIAL_LOG] = _saved(SERIAL_LOG, serial_log, _bytes("--serial-log", serial_log))
     if screenshot:
-        shown = Screenshot(_bytes("--screenshot", screenshot), path=screenshot)
-        answers[SCREENSHOT] = _saved(SCREENSHOT, screenshot, shown)
+        picture = _bytes("--screenshot", screenshot)
+        text = words(picture, read_screenshot(picture), Deadline.after(MOST_SECONDS))
+        answers[SCREENSHOT] = _saved(SCREENSHOT, screenshot, Screenshot(picture, text, screenshot))
     if agent_log:
         answers[AGENT_LOG] = _saved(AGENT_LOG, agent_log, _bytes("--agent-log", agent_log))
     if probe_output:

@@ -99,3 +99,14 @@ def test_no_file_and_a_missing_file_say_what_to_do(tmp_path):
         replay(None, None, str(tmp_path / "nothing"), None)
     with pytest.raises(InvalidArgumentValueError, match=r"--serial-log: .* cannot be read"):
         replay(str(tmp_path), None, None, None)
+
+
+def test_a_screenshot_alone_is_looked_at(tmp_path):
+    from tests import screens
+
+    saved = tmp_path / "screen.png"
+    saved.write_bytes(screens.png(screens.old_stop_screen(), 3))
+    told = replayed(screenshot=saved)
+    assert (told["screenshot"]["kind"], told["screenshot"]["path"]) == ("blue-screen", str(saved))
+    saved.write_bytes(b"GIF89a")
+    assert replayed(screenshot=saved)["screenshot"]["kind"] == "not-readable"

@@ -16,7 +16,7 @@ from azext_vmagent.evidence.boot_diagnostics import SCREENSHOT, BootDiagnostics
 from azext_vmagent.evidence.deadline import Deadline
 from azext_vmagent.evidence.screenshot_text import read_words
 from azext_vmagent.facts.picture import LARGEST_BYTES
-from azext_vmagent.facts.screenshot import ScreenKind, Screenshot, read_screenshot
+from azext_vmagent.facts.screenshot import ScreenKind, Screenshot, ScreenshotFacts, read_screenshot
 from azext_vmagent.model import State, Target
 
 #: older files of ours are deleted when there are more: one is 2 to 8 MB
@@ -33,9 +33,13 @@ def screenshot(diagnostics: BootDiagnostics, target: Target, deadline: Deadline,
     found = read_screenshot(data)
     if found.kind is ScreenKind.NOT_READABLE:
         raise SourceFailed(State.GARBLED, f"the screenshot could not be read: {found.why[0]}")
-    text = "" if found.kind in _WORDLESS else read_words(data, deadline)
     path = saved(data, target.name, folder)
-    return f"{found.width} x {found.height}", Screenshot(data, text, path)
+    return f"{found.width} x {found.height}", Screenshot(data, words(data, found, deadline), path)
+
+
+def words(data: bytes, found: ScreenshotFacts, deadline: Deadline) -> str:
+    """The words on a screenshot, if its kind has any and something here can read them."""
+    return "" if found.kind in _WORDLESS else read_words(data, deadline)
 
 
 def saved(data: bytes, name: str, folder: Path, now: datetime | None = None) -> str | None:
