@@ -32,7 +32,7 @@ def _linux(facts: Facts, guest: GuestFacts) -> Iterator[Cause]:
     if _out_of_reach(guest):
         yield from wire_server.causes(guest)
         yield from _there((network.inside_cause(guest, facts.network.private_address if facts.network else None),))
-    elif guest.log.failures:
+    elif guest.log.failures or not any(process.worker for process in guest.processes or ()):
         yield from _there((unit_network.unit_cut_off(guest),))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 
 from azext_vmagent.causes.access import az_vm, in_guest, vm_arguments
@@ -20,10 +19,6 @@ NIC_DOWN = Cause(
     "The interface was taken down, is without an address, has a static address or gateway that does not fit, or a"
     " firewall in the guest drops everything: only a look inside tells which.",
 )
-#: names that Linux gives to interfaces of its own making, and Azure's second face of an accelerated one (enP…)
-_NOT_AZURES = re.compile(
-    r"(lo|enP.*|tun.*|tap.*|wg.*|virbr.*|dummy.*|bond.*|team.*|ip6?tnl.*|sit.*|gre.*|cni.*|azure.*)"
-)
 _DEAD_NEIGHBOUR = ("FAILED", "INCOMPLETE")
 
 
@@ -32,7 +27,7 @@ def inside_cause(guest: GuestFacts, given_address: str | None) -> Cause | None:
 
     The primary interface alone counts: others may be down or without an address for good reasons.
     """
-    azures = [one for one in guest.interfaces if not _NOT_AZURES.fullmatch(one.name)]
+    azures = guest.azure_interfaces
     if "network" in guest.missing:  # what was not listed in time may be there
         taken_down = [one for one in azures[:1] if one.admin_up is False]
         return _interface_cause(taken_down[0], guest, None) if taken_down else None
@@ -93,7 +88,7 @@ def _route_cause(primary: Interface, guest: GuestFacts) -> Cause | None:
 def inside_remedies(cause: Cause, facts: Facts, wish: Wish) -> tuple[NextStep, ...]:
     """What to do about a cause of this module, in the guest first."""
     guest = facts.guest or GuestFacts()
-    name = next((one.name for one in guest.interfaces if not _NOT_AZURES.fullmatch(one.name)), "eth0")
+    name = next((one.name for one in guest.azure_interfaces), "eth0")
     quoted = shlex.quote(name)
     renew = _renew(quoted, guest)
     command = {

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from azext_vmagent.causes.catalogue import platform, platform_faults
-from azext_vmagent.model import Cause
+from azext_vmagent.causes.catalogue import platform, platform_faults, wire_server_agent
 
 YOUNG = platform.YOUNG
 
@@ -18,9 +17,6 @@ WIRE_SERVER_FAILS = platform_faults.WIRE_SERVER_FAILS.named(
 HOST_EVENT = platform_faults.PLATFORM_EVENT.named()
 NOT_NOTICED = platform.PLATFORM_LAGS.named("The platform takes minutes to notice either way.")
 EXTENSION_FAILS = platform_faults.EXTENSION_NOT_CONVERGED.named()
-HOST_PLUGIN_BLOCKED = Cause(
-    "N21",
-    "host-plugin-blocked",
-    "Only tcp/32526 of the Wire Server is out of reach",
-    "The agent falls back to direct uploads; extensions may hang.",
+HOST_PLUGIN_BLOCKED = wire_server_agent.HOST_PLUGIN_SILENT.named(
+    "The agent falls back to direct uploads; extensions may hang."
 )

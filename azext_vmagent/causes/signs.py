@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from azext_vmagent.causes.known_cause import KnownCause, Look, Need, Scene, Seen, Sign
+from azext_vmagent.facts.guest_facts import LogFacts, LogLine
 from azext_vmagent.facts.instance_view import VmFacts
 from azext_vmagent.facts.reading import AGENT_LOG, INSTANCE_VIEW, SERIAL_LOG, Facts
 from azext_vmagent.facts.serial_log import Outlook, SerialEvent
 from azext_vmagent.model import Reason, State
+
+LINUX_LOG = "/var/log/waagent.log"
 
 _LINES = 2
 
@@ -44,6 +48,13 @@ def _named_inside(scene: Scene, cause: KnownCause) -> Iterator[Seen]:
 def guest_shows(look: Look, *sections: str) -> Sign:
     """What ``look`` finds in the guest's facts; settled where the guest told these sections."""
     return Sign(Need.GUEST, look, told(*sections))
+
+
+def guest_word(
+    facts: Facts, what: str, source: str, excerpt: str | None = None, culprit: str | None = None, variant: str = ""
+) -> Seen:
+    """Something that the guest told, with the tool or file that it was read from."""
+    return Seen(Reason(what, facts.guest_channel or "", source or None, excerpt=excerpt), culprit, variant)
 
 
 def vm_model(
@@ -113,6 +124,20 @@ def serial_line(needle: str, pattern: str = "", what: str = "", settles: Callabl
     return Sign(Need.SERIAL_LOG, look, settles or (lambda _: False))
 
 
+def serial_unrecovered(*kinds: str) -> Sign:
+    """As ``serial_words``, without what a later line of the boot takes back: an address, a peer that answered."""
+
+    def look(scene: Scene, cause: KnownCause) -> Iterator[Seen]:
+        serial = scene.facts.serial
+        if serial is None:
+            return iter(())
+        recovered = max((event.line for event in serial.network if not event.code), default=0)
+        lines = [event for kind in kinds for event in getattr(serial, kind) if event.code == cause.code]
+        return _events((event for event in lines if event.line > recovered), cause)
+
+    return Sign(Need.SERIAL_LOG, look)
+
+
 def _events(events: Iterable[SerialEvent], cause: KnownCause) -> Iterator[Seen]:
     for event in list(events)[-_LINES:]:
         variant = event.slug if event.slug in cause.slugs() else ""
@@ -149,6 +174,37 @@ def _said(reason: Reason, pattern: re.Pattern[str]) -> Seen:
     return Seen(reason, match.groupdict().get("culprit") if match else None)
 
 
+def failing_with(pattern: str, what: str) -> Sign:
+    """The agent's run of failures to reach the Wire Server goes on, and its lines match ``pattern``."""
+
+    def look(scene: Scene, _cause: KnownCause) -> Iterator[Seen]:
+        found = re.compile(pattern)
+        for channel, log in wire_logs(scene.facts):
+            for line in log.failures[-_LINES:]:
+                if found.search(line.text):
+                    yield said_in_log(what, channel, line)
+
+    return Sign(Need.AGENT_LOG, look)
+
+
+def wire_logs(facts: Facts) -> Iterator[tuple[str, LogFacts]]:
+    """What the agent's logs say about the Wire Server, each with where it was read."""
+    if facts.guest is not None:
+        yield facts.guest_channel or "", facts.guest.log
+    if facts.agent_log is not None:
+        yield AGENT_LOG, facts.agent_log.wire_server
+
+
+def said_in_log(what: str, channel: str, line: LogLine) -> Seen:
+    """A line of the agent's log, of a guest that was asked or of a saved file."""
+    return Seen(Reason(what, channel, None if channel == AGENT_LOG else LINUX_LOG, line.line, line.text, line.time))
+
+
+def only_when(holds: Callable[[Facts], bool], sign: Sign) -> Sign:
+    """The sign counts only where the facts agree."""
+    return replace(sign, look=lambda scene, cause: sign.look(scene, cause) if holds(scene.facts) else ())
+
+
 def _with(reason: Reason, what: str) -> Reason:
     return Reason(what, reason.channel, reason.source, reason.line, reason.excerpt, reason.time)
 
@@ -158,7 +214,7 @@ def _spoken(facts: Facts) -> Iterator[Reason]:
     guest, channel = facts.guest, facts.guest_channel or ""
     if guest is None:
         return
-    log = r"C:\WindowsAzure\Logs\WaAppAgent.log" if guest.windows else "/var/log/waagent.log"
+    log = r"C:\WindowsAzure\Logs\WaAppAgent.log" if guest.windows else LINUX_LOG
     for line in (*guest.log.errors, *guest.log.failures, *(guest.windows.known if guest.windows else ())):
         yield Reason("", channel, log, line.line, line.text, line.time)
     for text in guest.journal:

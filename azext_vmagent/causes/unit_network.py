@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 
+from azext_vmagent.causes.catalogue.wire_server_path import UNIT_CUT_OFF
 from azext_vmagent.facts.guest import GuestFacts
 from azext_vmagent.model import Cause
 
-CODE = "N22"
 _WIRE_SERVER = ipaddress.ip_address("168.63.129.16")
-_TITLE = "The agent's unit may not reach the Wire Server, everybody else may"
 
 
 def unit_cut_off(guest: GuestFacts) -> Cause | None:
@@ -28,10 +27,10 @@ def unit_cut_off(guest: GuestFacts) -> Cause | None:
     elif _without_ipv4(service.address_families):
         setting = f"RestrictAddressFamilies={service.address_families}"
     if setting:
-        return Cause(CODE, "unit-cut-off", _TITLE, f"{service.unit} has {setting}.", _where(guest, setting))
+        return UNIT_CUT_OFF.named(f"{service.unit} has {setting}.", _where(guest, setting))
     for name, denied in service.slice_deny.items():
         if _covers(denied) and not _covers(service.ip_address_allow):
-            return Cause(CODE, "unit-cut-off", _TITLE, f"{name} has IPAddressDeny={denied}.", name)
+            return UNIT_CUT_OFF.named(f"{name} has IPAddressDeny={denied}.", name)
     return None
 
 

@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from azext_vmagent.causes.access import in_guest
+from azext_vmagent.causes.catalogue.wire_server_path import ROUTE
+from azext_vmagent.causes.catalogue.wire_server_rules import (
+    AGENT_RULES,
+    FIREWALLD_DIRECT,
+    HOST_FIREWALL_PANEL,
+    IPTABLES,
+    OTHER_FIREWALL,
+    TRAFFIC_CONTROL,
+)
 from azext_vmagent.channels.choice import Wish
 from azext_vmagent.facts.firewall_facts import BlockingRule
 from azext_vmagent.facts.guest import Connect, GuestFacts
@@ -12,29 +21,29 @@ from azext_vmagent.model import Cause, NextStep
 LINK = "https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16"
 
 _BY_TOOL = {
-    "firewalld-direct": ("N01", "firewalld-direct-rule", "A firewalld direct rule drops the Wire Server"),
-    "firewalld-passthrough": ("N01", "firewalld-passthrough", "A firewalld passthrough drops the Wire Server"),
-    "firewalld-policy": ("N03", "firewalld-policy", "A firewalld policy drops the Wire Server"),
-    "firewalld-panic": ("N03", "firewalld-panic", "firewalld is in panic mode and drops everything"),
-    "ufw": ("N05", "ufw-rule", "A ufw rule denies the Wire Server"),
-    "nft": ("N06", "nftables-rule", "An nftables rule drops the Wire Server"),
-    "agent": ("N04", "agent-rules-half-applied", "The agent's own rules are half applied and stop root as well"),
-    "traffic-control": ("N23", "traffic-control", "Traffic control loses what goes to the Wire Server"),
-    "ip-route": ("N08", "route-blocks", "A route keeps the guest from the Wire Server"),
+    "firewalld-direct": (FIREWALLD_DIRECT, ""),
+    "firewalld-passthrough": (FIREWALLD_DIRECT, "firewalld-passthrough"),
+    "firewalld-policy": (OTHER_FIREWALL, "firewalld-policy"),
+    "firewalld-panic": (OTHER_FIREWALL, "firewalld-panic"),
+    "ufw": (OTHER_FIREWALL, "ufw-rule"),
+    "nft": (OTHER_FIREWALL, ""),
+    "csf": (HOST_FIREWALL_PANEL, ""),
+    "agent": (AGENT_RULES, ""),
+    "traffic-control": (TRAFFIC_CONTROL, ""),
+    "ip-route": (ROUTE, ""),
 }
 _KEPT = {
     True: "the permanent rule is removed as well",
     False: "runtime rule only, nothing permanent to remove",
     None: "whether it comes back after a reboot is not known",
 }
-_IPTABLES = ("N02", "iptables-rule", "An iptables rule drops the Wire Server")
 
 
 def rule_cause(rule: BlockingRule) -> Cause:
     """The cause that one blocking rule is."""
-    code, slug, title = _BY_TOOL.get(rule.tool, _IPTABLES)
+    known, variant = _BY_TOOL.get(rule.tool, (IPTABLES, ""))
     ports = ", ".join(f"tcp/{port}" for port in rule.ports)
-    return Cause(code, slug, title, f"{rule.action} in {rule.where}, stops {ports} from root.", rule.rule)
+    return known.named(f"{rule.action} in {rule.where}, stops {ports} from root.", rule.rule, variant)
 
 
 def causes(guest: GuestFacts) -> tuple[Cause, ...]:
@@ -43,9 +52,8 @@ def causes(guest: GuestFacts) -> tuple[Cause, ...]:
     kind = guest.route.kind
     if kind not in _NO_WAY and not found:  # the errno of the test is the kernel's own word on the route
         kind = next((word for outcome, word in _MET.items() if guest.outcome(80) is outcome), kind)
-    if kind in _NO_WAY and not any(c.code == "N08" for c in found):
-        code, slug, title = _BY_TOOL["ip-route"]
-        found += (Cause(code, slug, title, f"The route to 168.63.129.16 is: {kind}.", guest.route.text or None),)
+    if kind in _NO_WAY and not any(cause.code == ROUTE.code for cause in found):
+        found += (ROUTE.named(f"The route to 168.63.129.16 is: {kind}.", guest.route.text or None),)
     return found
 
 

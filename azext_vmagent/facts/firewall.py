@@ -24,7 +24,7 @@ from azext_vmagent.facts.firewall_facts import (
     RuleAnalysis,
     UndecidedRule,
 )
-from azext_vmagent.facts.firewall_owner import DirectRule, own_rules, owned, panic, undecided_rule
+from azext_vmagent.facts.firewall_owner import DirectRule, forwarding_rules, own_rules, owned, panic, undecided_rule
 from azext_vmagent.facts.rules import (
     ANY_ADDRESS,
     EPHEMERAL,
@@ -82,6 +82,7 @@ def blocking_rules(listings: Listings, path: Path = _NO_PATH, answering: frozens
         blocks=tuple(dict.fromkeys(named)),
         undecided=tuple(dict.fromkeys(undecided)),
         own=tuple(dict.fromkeys(text for table in tables for text in own_rules(table))),
+        forwarding=tuple(dict.fromkeys(text for table in tables for text in forwarding_rules(table))),
         listed=listings.listed,
         missing=listings.missing,
     )

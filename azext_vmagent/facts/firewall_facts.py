@@ -17,8 +17,8 @@ class BlockingRule:
     """A rule that keeps root from ``ports`` of the Wire Server.
 
     ``tool`` is what owns it and must be used to remove it: firewalld-direct, firewalld-passthrough, firewalld-policy,
-    firewalld-panic, ufw, iptables, iptables-legacy, nft, traffic-control, ip-route or agent (the agent's own rules,
-    half-applied).
+    firewalld-panic, ufw, csf, iptables, iptables-legacy, nft, traffic-control, ip-route or agent (the agent's own
+    rules, half-applied).
     ``rule`` is verbatim from the listing; ``undo`` runs as root as it stands, None when there is no safe one-liner.
     ``direction`` is out, or in where it is the server's replies that are dropped. ``stays`` says whether it comes back
     after a reload or reboot (None: unknown).
@@ -47,7 +47,8 @@ class UndecidedRule:
 
 @dataclass(frozen=True)
 class RuleAnalysis:
-    """What the listings say. ``own`` are the agent's own rules as seen: they let root pass and are no block.
+    """What the listings say. ``own`` are the agent's own rules as seen: they let root pass and are no block;
+    ``forwarding`` are rules that stop what containers and others behind the guest send to the Wire Server.
 
     ``complete`` is False when a listing was cut, refused or missing: then «no blocking rule» proves nothing.
     ``listed`` names the tools whose rules were seen, also when they hold none.
@@ -56,6 +57,7 @@ class RuleAnalysis:
     blocks: tuple[BlockingRule, ...] = ()
     undecided: tuple[UndecidedRule, ...] = ()
     own: tuple[str, ...] = ()
+    forwarding: tuple[str, ...] = ()
     listed: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
 

@@ -53,9 +53,15 @@ def _where(found: Found) -> str:
     return f"{family}{found.table.name} {found.hit.chain}"
 
 
+#: ConfigServer Firewall's own names for the ways out (csf.pl, doiptables)
+_CSF_CHAINS = frozenset({"LOGDROPOUT", "LOCALOUTPUT", "DENYOUT", "GDENYOUT", "ALLOWOUT"})
+
+
 def _tool(table: Table, chain: str) -> str:
     if chain.startswith("ufw-") or (chain == "OUTPUT" and any(name.startswith("ufw-") for name in table.chains)):
         return "ufw"
+    if chain in _CSF_CHAINS:
+        return "csf"
     if table.name.startswith("firewalld_policy_drop"):
         return "firewalld-panic"
     return "firewalld-policy" if table.name == "firewalld" else table.tool
@@ -84,6 +90,8 @@ def owned(found: Found, listings: Listings) -> BlockingRule:
         return _firewalld_policy(plain, found, listings)
     if tool == "ufw":
         return _ufw(plain, listings)
+    if tool == "csf" or (rule.policy and not _CSF_CHAINS.isdisjoint(table.chains)):
+        return replace(plain, tool="csf", undo=f"csf -a {WIRE_SERVER}", stays=True)
     return replace(plain, undo=_kernel_undo(found, listings))
 
 
@@ -300,3 +308,10 @@ def own_rules(table: Table) -> list[str]:
         if accepts and drops and output.rules.index(accepts[0]) < output.rules.index(drops[0]):
             found += [accepts[0].text, drops[0].text]
     return found
+
+
+def forwarding_rules(table: Table) -> list[str]:
+    """Rules that stop what the guest forwards to the Wire Server, as a Kubernetes node does for its containers."""
+    forward = table.chains.get("FORWARD")
+    rules = forward.rules if forward else ()
+    return [rule.text for rule in rules if rule.action in (Action.DROP, Action.REJECT) and _about_wire(rule)]

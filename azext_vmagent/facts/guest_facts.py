@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
 #: an agent's goal state, status and log need some hundred KiB; extensions some MiB
 FULL_KIB = 512
 FULL_INODES = 16
+
+#: names that Linux gives to interfaces of its own making, and Azure's second face of an accelerated one (enP…)
+_NOT_AZURES = re.compile(
+    r"(lo|enP.*|tun.*|tap.*|wg.*|tailscale.*|ppp.*|virbr.*|dummy.*|bond.*|team.*|ip6?tnl.*|sit.*|gre.*|cni.*|azure.*)"
+)
 
 
 class Connect(str, Enum):
@@ -272,6 +278,11 @@ class GuestFacts:
     def root(self) -> bool | None:
         """The probe ran as root; a non-root test of the Wire Server proves nothing (the agent drops it itself)."""
         return None if self.uid is None else self.uid == 0
+
+    @property
+    def azure_interfaces(self) -> tuple[Interface, ...]:
+        """The interfaces that Azure gave the VM, the first one in front."""
+        return tuple(one for one in self.interfaces if not _NOT_AZURES.fullmatch(one.name))
 
     def agent_disks(self) -> tuple[Disk, ...]:
         """The mounts that hold the agent's folder and its log, as far as the guest said."""

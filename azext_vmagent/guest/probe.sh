@@ -360,7 +360,7 @@ agent_log() {
 # What systemd says about the unit, what the agent's interpreter printed when it died, what the kernel says of disk and memory;
 # of lines that differ only in numbers the newest.
 journal() {
-    ! have dmesg || dmesg | grep -iE 'out of memory|killed process|remounting filesystem read-only|blocked for more than|I/O error|EXT4-fs error|XFS.*(error|shut)' |
+    ! have dmesg || dmesg | grep -iE 'out of memory|killed process|remounting filesystem read-only|blocked for more than|I/O error|table full|EXT4-fs error|XFS.*(error|shut)' |
         tail -n 3 | sed 's/^/dmesg /'
     have journalctl || return
     journalctl --no-pager -q -n 200 -o short-iso -u walinuxagent -u waagent | awk '
@@ -434,6 +434,7 @@ iptables_lines() {
             }
             next
         }
+        /^-A FORWARD .*168\.63\.129\.16.* -j (DROP|REJECT)/ && told++ < 3 { print tag " " table " " $0; next }
         !/^-A / || / -[oi] lo / && !/! -[oi] lo / { next }
         / -p (udp|icmp|ipv6-icmp|sctp|esp|ah|gre|47|50|51|17|1) / && !/! -p / { next }
         / -[ds] [0-9]+\./ && !/! -[ds] / && !/INPUT|PREROUTING/ && / -d / {

@@ -37,8 +37,8 @@ BLOCKS = {
     ),
     "wire-server-replies": ("N02", f"-A INPUT -s {IP}/32 -p tcp -j DROP", "iptables -t filter -D INPUT"),
     "wire-server-ipset": ("N02", "-A OUTPUT -m set --match-set bad dst -j DROP", "iptables -t filter -I OUTPUT"),
-    "wire-server-nft-table": ("N06", f"ip daddr {IP} tcp dport {{ 80, 32526 }} counter drop", "nft delete rule inet"),
-    "wire-server-nft-set": ("N06", "ip daddr @bad counter reject", "nft insert rule inet blocklist outgoing"),
+    "wire-server-nft-table": ("N03", f"ip daddr {IP} tcp dport {{ 80, 32526 }} counter drop", "nft delete rule inet"),
+    "wire-server-nft-set": ("N03", "ip daddr @bad counter reject", "nft insert rule inet blocklist outgoing"),
     "wire-server-agent-rules": ("N04", OWN_DROP, "iptables -t security -I OUTPUT"),
     "wire-server-agent-rules-order": ("N04", OWN_DROP, "iptables -t security -I OUTPUT"),
     "wire-server-blackhole": ("N08", f"blackhole {IP}", f"ip route del blackhole {IP}"),
@@ -46,8 +46,8 @@ BLOCKS = {
     "wire-server-prohibit": ("N08", f"prohibit {IP}", f"ip route del prohibit {IP}"),
     "wire-server-ip-rule": ("N08", "blackhole default table 100", "ip route del blackhole default table 100"),
     "wire-server-netem": ("N23", "netem 30: dev eth0 parent 1:4 limit 1000 loss 100%", "tc qdisc del dev eth0 parent"),
-    "wire-server-ufw": ("N05", f"deny any any {IP} any 0.0.0.0/0 out", f"ufw delete deny out to {IP}"),
-    "wire-server-ufw-default": ("N05", "-P OUTPUT DROP", f"ufw allow out proto tcp to {IP} port 80,32526"),
+    "wire-server-ufw": ("N03", f"deny any any {IP} any 0.0.0.0/0 out", f"ufw delete deny out to {IP}"),
+    "wire-server-ufw-default": ("N03", "-P OUTPUT DROP", f"ufw allow out proto tcp to {IP} port 80,32526"),
 }  # fmt: skip
 
 FIREWALLD = {

@@ -27,7 +27,11 @@ from azext_vmagent.causes.catalogue import (
     windows_agent,
     windows_boot,
     windows_network,
+    wire_server_agent,
+    wire_server_dhcp,
     wire_server_path,
+    wire_server_rules,
+    wire_server_traps,
 )
 from azext_vmagent.causes.known_cause import KnownCause
 from azext_vmagent.facts.serial_signature import Signature
@@ -40,7 +44,11 @@ AREAS: tuple[ModuleType, ...] = (
     agent_runtime,
     agent_storage,
     agent_provisioning,
+    wire_server_rules,
     wire_server_path,
+    wire_server_agent,
+    wire_server_dhcp,
+    wire_server_traps,
     network_interface,
     boot_loader,
     initramfs,
