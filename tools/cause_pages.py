@@ -13,7 +13,7 @@ from pathlib import Path
 from azext_vmagent.causes.catalogue import AREAS, entries, every_cause, title_of
 from azext_vmagent.causes.known_cause import KnownCause
 from azext_vmagent.report.explain import Document, by_code, explanation, row
-from azext_vmagent.report.explain_text import KINDS, SYSTEMS, facts_of, legend, notes_of
+from azext_vmagent.report.explain_text import KINDS, SYSTEMS, facts_of, legend, link_of, notes_of
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ROOT / "docs" / "causes"
@@ -60,7 +60,7 @@ def page(known: KnownCause, source: str) -> str:
     if found["variants"]:
         lines += ["", "## Its forms", "", *(f"- `{form['slug']}`: {text(form['title'])}" for form in found["variants"])]
     lines += ["", "## How a diagnosis sees it", "", *_seen(found)]
-    lines += ["", "## What to do", "", *_remedies(found["remedies"])]
+    lines += ["", "## What to do", "", *_remedies(found)]
     if found["links"]["en-us"]:
         lines += ["", "## Read on", "", *_links(found["links"])]
     lines += ["", f"Known from: {text('; '.join(found['sources']))}.", "", "---", ""]
@@ -86,15 +86,16 @@ def _seen(found: Document) -> list[str]:
     return lines
 
 
-def _remedies(remedies: list[Document]) -> list[str]:
+def _remedies(found: Document) -> list[str]:
     lines: list[str] = []
-    for remedy in remedies:
-        link = f" ([more]({remedy['link']}))" if remedy["link"] else ""
+    for remedy in found["remedies"]:
+        more = link_of(remedy, found)
+        link = f" ([more]({more}))" if more else ""
         lines.append(f"- {text(' · '.join([remedy['action'], *notes_of(remedy)]))}{link}")
         if remedy["command"]:
             lines += ["", *(f"  {line}" for line in block([remedy["command"]]))]
         lines.append("")
-    meaning = legend(remedies)
+    meaning = legend(found["remedies"])
     lines += [f"{text(meaning)}.", ""] if meaning else []
     return lines[:-1] or ["Nothing: it is no fault."]
 

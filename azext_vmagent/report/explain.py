@@ -27,6 +27,7 @@ VM, UNIT, CULPRIT = "-g RG -n VM", "waagent", "CULPRIT"
 
 _SUGGESTIONS = 5
 _CODE = re.compile(r"([PLNIBW]\d\d)\b:?\s*")
+_CODE_BEGUN = re.compile(r"[plnibw]\d?")
 _INSIDE = (Need.GUEST, Need.AGENT_LOG)
 
 
@@ -101,16 +102,19 @@ def near(name: str) -> list[str]:
     """What somebody may have meant by a name that no cause has, the nearest first: ``L01 (agent-stopped)``."""
     wanted = name.strip().lower()
     by_name = {each.lower(): known for known in every_cause() for each in (known.code, *known.slugs())}
-    close = difflib.get_close_matches(wanted, by_name, n=_SUGGESTIONS, cutoff=0.6)
+    close = [by_name[each] for each in difflib.get_close_matches(wanted, by_name, n=_SUGGESTIONS, cutoff=0.6)]
     words = [word for word in re.split(r"[^a-z0-9.]+", wanted) if len(word) > 2]
-    holding = sorted(by_name, key=lambda each: -_shared(words, each, by_name[each].title.lower()))
-    holding = [each for each in holding if _shared(words, each, by_name[each].title.lower())]
-    found = {by_name[each].code: by_name[each].slug for each in (*close, *holding)}
+    shared = {known.code: _shared(words, known) for known in every_cause()}
+    holding = sorted((known for known in every_cause() if shared[known.code]), key=lambda known: -shared[known.code])
+    begun = [by_name[each] for each in sorted(by_name) if _CODE_BEGUN.fullmatch(wanted) and each.startswith(wanted)]
+    found = {known.code: known.slug for known in (*close, *begun, *holding)}
     return [f"{code} ({slug})" for code, slug in found.items()][:_SUGGESTIONS]
 
 
-def _shared(words: Iterable[str], slug: str, title: str) -> int:
-    return sum(word in slug or word in title for word in words)
+def _shared(words: Iterable[str], known: KnownCause) -> int:
+    """How many of these words the cause's names, its title or the lines that people see of it hold."""
+    said = " ".join((*known.slugs(), known.title, *known.looks_like)).lower()
+    return sum(word in said for word in words)
 
 
 def table(result: Any) -> list[OrderedDict[str, str]]:

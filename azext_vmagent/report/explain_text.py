@@ -32,7 +32,7 @@ def explained(found: Document, style: Style) -> list[str]:
     lines += _several("is not", [relative(other) for other in found["notToConfuse"]])
     lines += _several("forms", [f"{form['slug']}: {form['title']}" for form in found["variants"]])
     lines += entry("explains", f"{', '.join(found['covers'])} where both are found") if found["covers"] else []
-    lines += ["", *_seen(found, style), "", *_remedies(found["remedies"], style), ""]
+    lines += ["", *_seen(found, style), "", *_remedies(found, style), ""]
     for label, locale in (("read", "en-us"), ("ja-jp", "ja-jp")):
         lines += _several(label, found["links"][locale])
     return lines + entry("known from", "; ".join(found["sources"]))
@@ -87,16 +87,23 @@ def _seen(found: Document, style: Style) -> list[str]:
     ]
 
 
-def _remedies(remedies: Sequence[Document], style: Style) -> list[str]:
+def link_of(remedy: Document, found: Document) -> str | None:
+    """Where to read on about a remedy, unless the cause's own links lead there as well."""
+    link: str | None = remedy["link"]
+    return link if link not in found["links"]["en-us"] else None
+
+
+def _remedies(found: Document, style: Style) -> list[str]:
     lines: list[str] = []
-    for index, remedy in enumerate(remedies):
+    for index, remedy in enumerate(found["remedies"]):
         label = "do" if index == 0 else "or"
         if remedy["command"]:
             lines.append(f"  {label:<{LABEL - 2}} {style(remedy['command'], 'bold')}")
             label = ""
         lines += entry(label, " · ".join([remedy["action"], *notes_of(remedy)]))
-        lines += entry("", remedy["link"]) if remedy["link"] else []
-    meaning = legend(remedies)
+        link = link_of(remedy, found)
+        lines += entry("", link) if link else []
+    meaning = legend(found["remedies"])
     lines += entry("", meaning) if meaning else []
     return lines or entry("do", "nothing: it is no fault")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -86,6 +87,11 @@ def test_a_command_stands_whole_and_says_where_what_it_costs_and_how_to_take_it_
     assert "RG and VM are the resource group and the name of the virtual machine" in words
     assert "CULPRIT is what a diagnosis names" in words
     assert "waagent is called walinuxagent on Debian and Ubuntu" in words
+
+
+def test_a_page_that_is_linked_anyway_is_not_named_again_beside_the_remedy():
+    again = replace(FULL, remedies=(Remedy("wait", link="azure/two"),))
+    assert text_of(again).count("en-us/azure/two") == 1
 
 
 def test_relatives_forms_and_what_it_explains_are_named():
@@ -172,6 +178,16 @@ def test_an_unknown_name_ends_in_an_error_that_names_what_was_meant(name: str):
         one_cause(name)
     assert "L01 (agent-stopped)" in str(error.value)
     assert "List all causes: az vm agent-explain -o table" in error.value.recommendations
+
+
+@pytest.mark.parametrize(("words", "code"), [("Active: inactive (dead)", "L01"), ("status blob", "P05")])
+def test_words_that_people_see_lead_to_the_cause_as_well(words: str, code: str):
+    assert code in [near.split()[0] for near in explain.near(words)]
+
+
+def test_the_beginning_of_a_code_leads_to_those_that_begin_so():
+    assert all(near.startswith(("P1", "P01")) for near in explain.near("p1"))
+    assert len(explain.near("p1")) == 5
 
 
 def test_a_name_that_is_near_to_nothing_still_gets_advice():
