@@ -10,8 +10,11 @@ from azext_vmagent.model import State
 _PIECE = 256 * 1024
 
 
-def download(uri: str, what: str, limit: int, deadline: Deadline) -> bytes:
-    """The blob's bytes; of one longer than ``limit`` the last of them. Raises SourceFailed and requests' errors."""
+def download(uri: str, what: str, limit: int, deadline: Deadline, newest: bool = False) -> bytes:
+    """The blob's bytes. One longer than ``limit`` is refused; with ``newest`` the last bytes of it are taken.
+
+    Raises SourceFailed and requests' errors.
+    """
     import requests
 
     seconds = max(1.0, deadline.remaining())
@@ -30,6 +33,8 @@ def download(uri: str, what: str, limit: int, deadline: Deadline) -> bytes:
         data = bytearray()
         for piece in response.iter_content(_PIECE):
             data += piece
+            if len(data) > limit and not newest:
+                raise SourceFailed(State.GARBLED, f"the {what} is larger than {limit >> 20} MiB")
             if len(data) > limit + _PIECE:
                 del data[:-limit]
             if deadline.remaining() == 0:

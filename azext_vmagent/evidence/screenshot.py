@@ -29,7 +29,7 @@ _WORDLESS = (ScreenKind.BLACK, ScreenKind.LOCK_SCREEN, ScreenKind.NOT_READABLE)
 def screenshot(diagnostics: BootDiagnostics, target: Target, deadline: Deadline, folder: Path) -> Said:
     """(line for people, ``Screenshot``). Raises SourceFailed and requests' errors."""
     uri = diagnostics.uri(target, SCREENSHOT, "screenshot", deadline)
-    data = download(uri, "screenshot", LARGEST_BYTES + 1, deadline)
+    data = download(uri, "screenshot", LARGEST_BYTES, deadline)
     found = read_screenshot(data)
     if found.kind is ScreenKind.NOT_READABLE:
         raise SourceFailed(State.GARBLED, f"the screenshot could not be read: {found.why[0]}")

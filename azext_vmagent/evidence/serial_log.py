@@ -15,5 +15,5 @@ LIMIT_BYTES = 8 * 1024 * 1024
 def serial_log(diagnostics: BootDiagnostics, target: Target, deadline: Deadline) -> Said:
     """(line for people, the log's bytes). Raises SourceFailed and requests' errors."""
     uri = diagnostics.uri(target, SERIAL_LOG, "serial log", deadline)
-    data = download(uri, "serial log", LIMIT_BYTES, deadline)
+    data = download(uri, "serial log", LIMIT_BYTES, deadline, newest=True)
     return f"{len(data.rstrip(bytes(1))) // 1024} KiB", data

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from azext_vmagent.evidence import screenshot as module
+from azext_vmagent.evidence import serial_log
 from azext_vmagent.evidence.asking import ask
 from azext_vmagent.evidence.azure import LiveAzure
 from azext_vmagent.evidence.boot_diagnostics import SCREENSHOT, SERIAL_LOG, BootDiagnostics
@@ -118,8 +119,18 @@ def test_a_connection_that_fails_does_not_tell_the_signature(store: Store, tmp_p
 def test_a_blob_that_is_too_large_is_not_kept(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LARGEST_BYTES", 100_000)
     answer = fetched(store.uri, tmp_path)
-    assert answer.state is State.GARBLED
+    assert (answer.state, answer.detail) == (State.GARBLED, "the screenshot is larger than 0 MiB")
     assert not list(tmp_path.iterdir())
+
+
+def test_of_a_serial_log_that_is_too_long_the_newest_part_is_taken(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serial_log, "LIMIT_BYTES", 1000)
+    store.body = b"old " * 200_000 + b"new" * 200
+    diagnostics = BootDiagnostics(lambda *_: {SERIAL_LOG: store.uri})
+    _, log = serial_log.serial_log(diagnostics, WEB, Deadline.after(5))
+    assert log == store.body[-1000:]
 
 
 def test_screens_without_words_are_not_read(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
