@@ -112,7 +112,8 @@ def listing(rows: Sequence[Document], style: Style) -> list[str]:
     """All causes by area: mark, code, scenario, system, name, title."""
     lines: list[str] = []
     for area, members in itertools.groupby(rows, key=lambda row: str(row["area"])):
-        lines += [style(area, "bold"), *(line for row in members for line in _listed(row)), ""]
+        lines += [style(line, "bold") for line in textwrap.wrap(area, WIDTH)]
+        lines += [*(line for row in members for line in _listed(row)), ""]
     found = sum(bool(row["found"]) for row in rows)
     told = f"{len(rows)} causes: ✓ {found} that a diagnosis can find, – {len(rows) - found} that it can only explain"
     return [*lines, told, "more: az vm agent-explain -c CODE"]
