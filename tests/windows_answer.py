@@ -91,7 +91,7 @@ def with_service(name: str, **changed: Any) -> dict[str, Any]:
 
 def answer(said: dict[str, Any], *, late: tuple[str, ...] = (), packed: bool = False) -> str:
     """The text that the probe prints for these words."""
-    body = json.dumps({**said, "late": list(late), "failed": {}, "cut": []}, separators=(",", ":"))
+    body = json.dumps({"failed": {}, "cut": [], **said, "late": list(late)}, separators=(",", ":"))
     if packed:
         body = base64.b64encode(gzip.compress(body.encode(), mtime=0)).decode()
     bare = "".join(body.split()).encode()

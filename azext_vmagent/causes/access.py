@@ -54,3 +54,14 @@ def in_guest(facts: Facts, wish: Wish, command: str) -> str:
 def _one_plain_command(command: str) -> bool:
     """Nothing in it that only a shell of root's own would get right: no lists, pipes, redirections or expansions."""
     return not set(command) & set(";&|<>$`(){}*?[]~#\\\n")
+
+
+def in_windows(facts: Facts, command: str) -> str:
+    """A PowerShell command line as the operator can run it: through Run Command where that answered.
+
+    Everywhere else the line is for an elevated PowerShell in the guest.
+    """
+    if facts.guest_channel == RUN_COMMAND:
+        script = f"--scripts {shlex.quote(command)}"
+        return az_vm("run-command invoke", facts, "--command-id RunPowerShellScript", script)
+    return command

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from azext_vmagent.causes.inside import named_inside
 from azext_vmagent.causes.known_cause import Finding, KnownCause, Need, Scene, Seen, State, System
 from azext_vmagent.facts.reading import MANAGED_RUN_COMMAND, RUN_COMMAND, SERIAL_LOG, Facts
+from azext_vmagent.facts.screenshot import ScreenKind
 
 #: evidence lines kept for one cause
 _SEEN_LIMIT = 4
@@ -53,7 +54,13 @@ def _can_hit(cause: KnownCause, facts: Facts) -> bool:
 AVAILABLE: dict[Need, Callable[[Facts], bool]] = {
     Need.VM_MODEL: lambda facts: facts.vm is not None,
     Need.SERIAL_LOG: lambda facts: facts.serial is not None and facts.serial.lines > 0,
+    Need.HEALTH_REPORT: lambda facts: facts.serial is not None and facts.serial.health_report is not None,
+    Need.SCREENSHOT: lambda facts: (
+        facts.screenshot is not None and facts.screenshot.kind is not ScreenKind.NOT_READABLE
+    ),
+    Need.SCREENSHOT_TEXT: lambda facts: facts.screenshot is not None and bool(facts.screenshot.text),
     Need.HOST_METRICS: lambda facts: facts.metrics is not None,
+    Need.NETWORK: lambda facts: facts.network is not None,
     Need.PORT: lambda facts: facts.port is not None,
     Need.RUN_COMMAND: lambda facts: RUN_COMMAND in facts.answers or MANAGED_RUN_COMMAND in facts.answers,
     Need.BOOT_DIAGNOSTICS: lambda facts: SERIAL_LOG in facts.answers,

@@ -42,6 +42,7 @@ class Need(str, Enum):
     SCREENSHOT = "screenshot"
     SCREENSHOT_TEXT = "text of the screenshot"
     HOST_METRICS = "host metrics"
+    NETWORK = "network interface"
     PORT = "port"
     RUN_COMMAND = "an answer of Run Command"
     BOOT_DIAGNOSTICS = "an answer of boot diagnostics"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 
-from azext_vmagent.causes.access import in_guest, vm_arguments
+from azext_vmagent.causes.access import in_guest, in_windows, vm_arguments
 from azext_vmagent.causes.agent import unit_name
 from azext_vmagent.causes.known_cause import KnownCause, Remedy, Where
 from azext_vmagent.channels.choice import Wish
 from azext_vmagent.facts.guest_facts import GuestFacts
 from azext_vmagent.facts.reading import Facts
+from azext_vmagent.facts.windows_facts import AGENT_SERVICES
 from azext_vmagent.facts.windows_firewall import quoted
 from azext_vmagent.model import NextStep
 
@@ -60,12 +61,20 @@ def _command(remedy: Remedy, facts: Facts, wish: Wish, culprit: str | None) -> s
     if not remedy.command or ("{culprit}" in remedy.command and not culprit):
         return None
     filled = _filled(remedy.command, facts, culprit)
-    return in_guest(facts, wish, filled) if remedy.where is Where.GUEST and not facts.windows else filled
+    if remedy.where is not Where.GUEST:
+        return filled
+    return in_windows(facts, filled) if facts.windows else in_guest(facts, wish, filled)
 
 
 def _filled(command: str, facts: Facts, culprit: str | None) -> str:
-    unit = shlex.quote(unit_name(facts.guest or GuestFacts()))
+    unit = _windows_unit(facts, culprit) if facts.windows else shlex.quote(unit_name(facts.guest or GuestFacts()))
     named = (quoted if facts.windows else shlex.quote)(culprit or "")
     for name, value in (("{vm}", vm_arguments(facts)), ("{unit}", unit), ("{culprit}", named)):
         command = command.replace(name, value)
     return command
+
+
+def _windows_unit(facts: Facts, culprit: str | None) -> str:
+    """The service that is blamed or was seen not to run; else the one that serves goal states."""
+    seen = facts.guest.service.unit if facts.guest is not None else None
+    return next((name for name in (culprit, seen) if name in AGENT_SERVICES), AGENT_SERVICES[0]) or ""

@@ -15,8 +15,11 @@ from dataclasses import replace
 from azext_vmagent.causes.known_cause import KnownCause, Look, Need, Scene, Seen, Sign
 from azext_vmagent.facts.guest_facts import LogFacts, LogLine
 from azext_vmagent.facts.instance_view import VmFacts
-from azext_vmagent.facts.reading import AGENT_LOG, INSTANCE_VIEW, SERIAL_LOG, Facts
+from azext_vmagent.facts.reading import AGENT_LOG, INSTANCE_VIEW, SCREENSHOT, SERIAL_LOG, Facts
+from azext_vmagent.facts.screenshot import ScreenKind, Sure
 from azext_vmagent.facts.serial_log import Outlook, SerialEvent
+from azext_vmagent.facts.windows_facts import since_start
+from azext_vmagent.facts.windows_health_report import HealthAdapter, HealthReport, HealthService
 from azext_vmagent.model import Reason, State
 
 LINUX_LOG = "/var/log/waagent.log"
@@ -145,6 +148,68 @@ def _events(events: Iterable[SerialEvent], cause: KnownCause) -> Iterator[Seen]:
         yield Seen(reason, event.culprit, variant)
 
 
+def health_report(
+    shows: Callable[[HealthReport], Iterable[tuple[str, HealthAdapter | HealthService]]],
+    tells: Callable[[HealthReport], bool],
+    variant: str = "",
+) -> Sign:
+    """What a Windows guest's health report on the serial line ``shows``: (what, adapter or service).
+
+    Settled by a report that ``tells`` of the matter. A guest that was asked itself knows better: then it is history.
+    """
+
+    def report(facts: Facts) -> HealthReport | None:
+        return facts.serial.health_report if facts.serial is not None and facts.guest is None else None
+
+    def look(scene: Scene, _cause: KnownCause) -> Iterator[Seen]:
+        found = report(scene.facts)
+        for what, item in shows(found) if found is not None else ():
+            time = found.time or found.written if found is not None else None
+            yield Seen(Reason(what, SERIAL_LOG, None, item.line, item.excerpt, time), item.name, variant)
+
+    def settled(facts: Facts) -> bool:
+        found = report(facts)
+        return found is not None and tells(found)
+
+    return Sign(Need.HEALTH_REPORT, look, settled)
+
+
+def screen_shows(*kinds: ScreenKind) -> Sign:
+    """A screenshot of one of these kinds; settled by one that surely shows Windows' lock screen."""
+
+    def look(scene: Scene, _cause: KnownCause) -> Iterator[Seen]:
+        screen = scene.facts.screenshot
+        if screen is not None and screen.kind in kinds:
+            yield Seen(Reason(f"it shows {screen.shown}", SCREENSHOT, excerpt="; ".join(screen.why)))
+
+    def settled(facts: Facts) -> bool:
+        screen = facts.screenshot
+        return screen is not None and screen.kind is ScreenKind.LOCK_SCREEN and screen.sure is Sure.LIKELY
+
+    return Sign(Need.SCREENSHOT, look, settled)
+
+
+def screen_says(pattern: str, what: str) -> Sign:
+    """Words on the screen, whatever their case and wherever their lines end; settled by a lock screen's own words."""
+
+    def words(facts: Facts) -> str:
+        return " ".join(facts.screenshot.text.split()) if facts.screenshot is not None else ""
+
+    def look(scene: Scene, _cause: KnownCause) -> Iterator[Seen]:
+        text = words(scene.facts)
+        found = re.search(pattern, text, re.IGNORECASE)
+        if found:
+            start = max(0, found.start() - 60)
+            yield Seen(
+                Reason(what, SCREENSHOT, excerpt=text[start : found.end() + 60]), found.groupdict().get("culprit")
+            )
+
+    return Sign(Need.SCREENSHOT_TEXT, look, lambda facts: _UNLOCK.search(words(facts)) is not None)
+
+
+_UNLOCK = re.compile(r"(?i)press ctrl ?\+ ?alt ?\+ ?del(?:ete)? to (?:unlock|sign in)")
+
+
 def agent_says(
     needle: str, pattern: str = "", what: str = "", recovered_by: str = "", on_console: bool = True
 ) -> tuple[Sign, ...]:
@@ -215,7 +280,11 @@ def _spoken(facts: Facts) -> Iterator[Reason]:
     if guest is None:
         return
     log = r"C:\WindowsAzure\Logs\WaAppAgent.log" if guest.windows else LINUX_LOG
-    for line in (*guest.log.errors, *guest.log.failures, *(guest.windows.known if guest.windows else ())):
+    lines: Iterable[LogLine] = (*guest.log.errors, *guest.log.failures)
+    if guest.windows:
+        # the probe reads the end of the log, which may hold older runs of the agent
+        lines = reversed(since_start(guest, (*lines, *guest.windows.known)))
+    for line in lines:
         yield Reason("", channel, log, line.line, line.text, line.time)
     for text in guest.journal:
         yield Reason("", channel, "journal", excerpt=text)

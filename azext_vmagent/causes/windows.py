@@ -7,53 +7,40 @@ Signatures and remedies: learn.microsoft.com «Troubleshoot Azure Windows VM Age
 from __future__ import annotations
 
 import re
-import shlex
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 
 from azext_vmagent.causes import network
-from azext_vmagent.causes.access import az_vm
+from azext_vmagent.causes.access import in_windows
+from azext_vmagent.causes.catalogue import find_cause, windows_agent, windows_crypto, windows_network, windows_runtime
+from azext_vmagent.causes.remedies import next_steps
+from azext_vmagent.channels.choice import Wish
 from azext_vmagent.facts.firewall_facts import WIRE_SERVER, BlockingRule
 from azext_vmagent.facts.guest_facts import Connect, GuestFacts, LogLine
-from azext_vmagent.facts.reading import RUN_COMMAND, Facts
-from azext_vmagent.facts.windows_facts import AGENT_SERVICES, WindowsFacts, WindowsService
+from azext_vmagent.facts.reading import Facts
+from azext_vmagent.facts.windows_facts import LEAST_VERSION, WindowsFacts, WindowsService, is_older, since_start
 from azext_vmagent.facts.windows_firewall import PROFILE_TOOL, quoted
 from azext_vmagent.model import Cause, NextStep
 
-LINK = "https://learn.microsoft.com/troubleshoot/azure/virtual-machines/windows/windows-azure-guest-agent"
-INSTALL_LINK = "https://learn.microsoft.com/azure/virtual-machines/extensions/agent-windows#manual-installation"
 WIRE_LINK = "https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16"
 NIC_LINK = "https://learn.microsoft.com/troubleshoot/azure/virtual-machines/windows/reset-network-interface"
 CONSOLE_LINK = "https://learn.microsoft.com/troubleshoot/azure/virtual-machines/windows/serial-console-windows"
-CERTIFICATE_LINK = (
-    "https://learn.microsoft.com/troubleshoot/azure/virtual-machines/windows/troubleshoot-extension-certificates-issues"
-)
 #: VMAssist calls less than this critical
 LEAST_FREE_KIB = 100 * 1024
-#: the oldest version that VMAssist calls supported
-LEAST_VERSION = "2.7.41491.1010"
 _CRASHES = (1000, 1026, 7031, 7034)
 _SYSTEM_IN_LUAUTH = re.compile(r"\|LUAuth=[^|]*;(?:SY|S-1-5-18)\)", re.IGNORECASE)
-
-#: code -> slug and title of the faults that the agent's logs or events name
-_NAMED = {
-    "W06": ("npcap-loopback", "The agent looks for its host on Npcap's loopback adapter"),
-    "W07": ("key-isolation", "The agent cannot use CNG Key Isolation (KeyIso)"),
-    "W08": ("crypto-folder-rights", "SYSTEM may not write to the crypto folders"),
-    "W09": ("dotnet-32-bit", "64-bit .NET programs are loaded as 32-bit ones"),
-    "W10": ("machine-config-broken", ".NET's machine.config is missing or broken"),
-    "W11": ("wcf-profiling", "WCF profiling is on and its library is not there"),
-    "W24": ("host-plugin-client", "The agent's client of the host plugin never came up"),
-}
-#: words of WaAppAgent.log and TransparentInstaller.log -> code; the more telling first
-_SIGNATURES = (
-    ("Npcap Loopback Adapter", "W06"),
-    ("RdCrypt Initialization failed", "W07"),
-    ("PFXImportCertStore failed", "W08"),
-    ("BadImageFormatException", "W09"),
-    ("ServiceModelSink", "W11"),
-    ("ConfigurationErrorsException", "W10"),
-    ("GAPluginPinger", "W24"),
+#: builds of the agent that end at once on Windows Server 2008 R2, and what they say (Azure/WindowsVMAgent#8, #20)
+_TOO_NEW = re.compile(r"ServiceInstallFailedException|DllNotFoundException|RustWrapper")
+_SERVER_2008_R2 = ("7600", "7601")
+#: words of WaAppAgent.log and TransparentInstaller.log that name a fault; the more telling first
+_NAMED_IN_LOG = (
+    ("Npcap Loopback Adapter", windows_runtime.NPCAP),
+    ("RdCrypt Initialization failed", windows_crypto.KEY_ISOLATION),
+    ("PFXImportCertStore failed", windows_crypto.CRYPTO_RIGHTS),
+    ("BadImageFormatException", windows_runtime.DOTNET_32_BIT),
+    ("ServiceModelSink", windows_runtime.WCF_PROFILING),
+    ("ConfigurationErrorsException", windows_runtime.MACHINE_CONFIG),
+    ("GAPluginPinger", windows_runtime.HOST_PLUGIN_CLIENT),
 )
 
 
@@ -72,41 +59,29 @@ def service_cause(guest: GuestFacts) -> Cause | None:
     if windows is None:
         return None
     if guest.service.load_state == "not-found":
-        if guest.processes:
-            return None
-        return Cause("W02", "agent-not-installed", "The agent is not installed", "Neither of its services exists.")
+        return None if guest.processes else windows_agent.NOT_INSTALLED.named("Neither of its services exists.")
     service = agent_service(guest)
     if service.state == "StopPending":
-        return Cause("W05", "agent-stuck-stopping", "The agent's service is stuck while stopping", "", service.name)
+        return windows_agent.STUCK_STOPPING.named("", service.name)
     if service.state not in ("Stopped", "Paused"):
         return None
     if service.there is False:
-        detail = f"The service's path is: {service.path or 'empty'}."
-        return Cause(
-            "W04", "agent-path-wrong", "The agent's service names a program that is not there", detail, service.name
-        )
+        return windows_agent.PATH_WRONG.named(f"The service's path is: {service.path or 'empty'}.", service.name)
     if service.start == "disabled":
-        return Cause("W03", "agent-disabled", "The agent's service is disabled", "Nothing starts it.", service.name)
-    return _crash_cause(windows, service) or _stopped(service)
+        return windows_agent.NOT_AUTOMATIC.named("Nothing starts it.", service.name, "windows-agent-disabled")
+    return _crash_cause(guest, windows, service) or _stopped(service)
 
 
 def _stopped(service: WindowsService) -> Cause:
     code = f", exit code {service.exit_code}" if service.exit_code else ""
     if service.start == "manual":
         detail = f"Its start type is manual{code}: nothing starts it at boot."
-        return Cause(
-            "W03", "agent-not-automatic", "The agent's service is stopped and not started at boot", detail, service.name
-        )
-    return Cause(
-        "W01",
-        "agent-stopped",
-        "The agent's service is stopped",
-        f"{service.name} is {service.state}{code}.",
-        service.name,
-    )
+        title = "The agent's service is stopped and not started at boot"
+        return windows_agent.NOT_AUTOMATIC.named(detail, service.name, title=title)
+    return windows_agent.STOPPED.named(f"{service.name} is {service.state}{code}.", service.name)
 
 
-def _crash_cause(windows: WindowsFacts, service: WindowsService) -> Cause | None:
+def _crash_cause(guest: GuestFacts, windows: WindowsFacts, service: WindowsService) -> Cause | None:
     """A stopped service that Windows saw die in the last day. Start and stop events (7036) are not collected."""
     crashes = [event for event in windows.events if event.id in _CRASHES]
     if not crashes:
@@ -118,10 +93,13 @@ def _crash_cause(windows: WindowsFacts, service: WindowsService) -> Cause | None
     broken = windows.machine_config not in ("", "ok")
     if broken or any("ConfigurationErrorsException" in event.what for event in crashes):
         if windows.wcf_profiling and not broken:
-            return Cause("W11", *_NAMED["W11"], detail, "machine.config")
+            return windows_runtime.WCF_PROFILING.named(detail, "machine.config")
         config = f" machine.config: {windows.machine_config}." if broken else ""
-        return Cause("W10", *_NAMED["W10"], f"{detail}.{config}", "machine.config")
-    return Cause("W14", "agent-crashes", "The agent's program crashes", detail + ".", service.name)
+        return windows_runtime.MACHINE_CONFIG.named(f"{detail}.{config}", "machine.config")
+    if guest.kernel.startswith(_SERVER_2008_R2) and any(_TOO_NEW.search(event.what) for event in crashes):
+        version = f" The agent is {windows.agent_version}." if windows.agent_version else ""
+        return windows_agent.BUILD_TOO_NEW.named(f"{detail}; Windows is build {guest.kernel}.{version}", service.name)
+    return windows_agent.CRASHES.named(detail + ".", service.name)
 
 
 def side_causes(guest: GuestFacts, now: datetime | None) -> tuple[Cause, ...]:
@@ -131,26 +109,21 @@ def side_causes(guest: GuestFacts, now: datetime | None) -> tuple[Cause, ...]:
     for disk in guest.disks:
         if disk.free_kib is not None and disk.free_kib < LEAST_FREE_KIB:
             free = f"{disk.free_kib // 1024} MiB are free on {disk.mount}."
-            found.append(Cause("W18", "system-drive-full", "The system drive is full", free, disk.mount))
+            found.append(windows_agent.DRIVE_FULL.named(free, disk.mount))
     winmgmt = windows.services.get("Winmgmt")
     if winmgmt is not None and winmgmt.running is False:
-        found.append(Cause("W23", "wmi-stopped", "Windows Management Instrumentation does not run", "", "Winmgmt"))
-    if _older(windows.agent_version, LEAST_VERSION):
+        found.append(windows_agent.WMI_STOPPED.named("", "Winmgmt"))
+    if is_older(windows.agent_version, LEAST_VERSION):
         detail = f"Version {windows.agent_version}; Azure supports {LEAST_VERSION} and newer."
-        found.append(Cause("W16", "agent-too-old", "The agent is older than what Azure supports", detail))
+        found.append(windows_agent.TOO_OLD.named(detail))
     ends = [c.until for c in windows.certificates or () if c.name == "TenantEncryptionCert" and c.until is not None]
     if now is not None and ends and max(ends) < now:
         detail = f"TenantEncryptionCert ended on {max(ends):%Y-%m-%d}; extensions cannot read protected settings."
-        found.append(Cause("W13", "certificate-expired", "The agent's certificate has expired", detail))
+        found.append(windows_crypto.CERTIFICATE.named(detail))
+    if windows.certificates is not None and not ends and guest.service.running:
+        detail = "LocalMachine\\My holds no TenantEncryptionCert; extensions cannot read protected settings."
+        found.append(windows_crypto.CERTIFICATE.named(detail, variant="certificate-missing"))
     return tuple(found)
-
-
-def _older(version: str, least: str) -> bool:
-    """Whether a dotted version is below another; one that is no version is not."""
-    parts = version.split(".")
-    if len(parts) != 4 or not all(part.isdecimal() and len(part) < 9 for part in parts):
-        return False
-    return [int(part) for part in parts] < [int(part) for part in least.split(".")]
 
 
 # -- scenario 2 --------------------------------------------------------------------------------------------------------
@@ -160,13 +133,9 @@ def rule_cause(rule: BlockingRule) -> Cause:
     """The cause that one firewall rule or profile is."""
     ports = ", ".join(f"tcp/{port}" for port in rule.ports)
     if rule.tool == PROFILE_TOOL:
-        title = "A firewall profile blocks outbound connections, and no rule allows the Wire Server"
-        return Cause("W20", "firewall-profile", title, f"{rule.where} stops {ports}.", rule.rule)
-    if _SYSTEM_IN_LUAUTH.search(rule.rule):
-        title = "A firewall rule blocks the Wire Server for SYSTEM"
-        return Cause("W21", "firewall-rule-for-system", title, f"In {rule.where}; stops {ports}.", rule.rule)
-    title = "A Windows Firewall rule blocks the Wire Server"
-    return Cause("W20", "firewall-rule", title, f"In {rule.where}; stops {ports}.", rule.rule)
+        return windows_network.FIREWALL.named(f"{rule.where} stops {ports}.", rule.rule, "firewall-profile")
+    known = windows_network.SYSTEM_BLOCKED if _SYSTEM_IN_LUAUTH.search(rule.rule) else windows_network.FIREWALL
+    return known.named(f"In {rule.where}; stops {ports}.", rule.rule)
 
 
 def wire_causes(guest: GuestFacts) -> tuple[Cause, ...]:
@@ -183,9 +152,9 @@ def wire_causes(guest: GuestFacts) -> tuple[Cause, ...]:
             Cause("N08", "route-elsewhere", title, "Azure's own route to it is never a persistent one.", kept[0])
         )
     if not found and Connect.DENIED in (guest.outcome(80), guest.outcome(32526)):
-        title = "A filter in the guest refuses connections to the Wire Server"
         detail = "Windows answers «access denied» (WSAEACCES 10013), and no rule of Windows Firewall does it: another"
-        found.append(Cause("W20", "local-filter", title, f"{detail} product's filter, such as an antivirus program's."))
+        detail += " product's filter, such as an antivirus program's."
+        found.append(windows_network.FIREWALL.named(detail, variant="local-filter"))
     return tuple(found)
 
 
@@ -208,10 +177,10 @@ def proxy_cause(guest: GuestFacts) -> Cause | None:
         for where, proxy in windows.proxies.items()
         if WIRE_SERVER not in windows.bypasses.get(where, "")
     ]
-    if not named or not current(guest, guest.log.failures):
+    if not named or not since_start(guest, guest.log.failures):
         return None
     detail = "The Wire Server answers without it, and the agent's log shows failures. " + "; ".join(named) + "."
-    return Cause("W22", "proxy-in-the-way", "A proxy may stand between the agent and the Wire Server", detail, named[0])
+    return windows_network.PROXY.named(detail, named[0])
 
 
 # -- an agent that runs and does not work ------------------------------------------------------------------------------
@@ -220,89 +189,28 @@ def proxy_cause(guest: GuestFacts) -> Cause | None:
 def log_cause(guest: GuestFacts) -> tuple[Cause, LogLine] | None:
     """A known fault that the agent's logs name since its newest start, and the line."""
     windows = guest.windows or WindowsFacts()
-    for line in current(guest, windows.known):
-        for words, code in _SIGNATURES:
-            if words in line.text:
-                return Cause(code, *_NAMED[code], line.text), line
+    for line in since_start(guest, windows.known):
+        known = next((entry for words, entry in _NAMED_IN_LOG if words in line.text), None)
+        if known is not None:
+            return known.named(line.text), line
     return None
-
-
-def current(guest: GuestFacts, lines: Iterable[LogLine]) -> tuple[LogLine, ...]:
-    """The lines since the agent's newest start, newest first; a line without a time is not counted."""
-    started = guest.windows.started if guest.windows else None
-    floor = started or (guest.clock - timedelta(days=1) if guest.clock else None)
-    dated = [(line.time, line) for line in lines if line.time is not None and (floor is None or line.time >= floor)]
-    return tuple(line for _, line in sorted(dated, key=lambda pair: pair[0], reverse=True))
 
 
 # -- remedies ----------------------------------------------------------------------------------------------------------
 
 
-def in_windows(facts: Facts, command: str, keeps_agent: bool = True) -> str:
-    """A PowerShell command line as the operator can run it: through Run Command where that answered and survives it.
-
-    Everywhere else the line is for an elevated PowerShell in the guest.
-    """
-    if facts.guest_channel == RUN_COMMAND and keeps_agent:
-        script = f"--scripts {shlex.quote(command)}"
-        return az_vm("run-command invoke", facts, "--command-id RunPowerShellScript", script)
-    return command
-
-
 def service_remedies(cause: Cause, facts: Facts) -> tuple[NextStep, ...]:
     """Start what is stopped; where that cannot help, what to look at; a fresh installation last."""
-    name = cause.culprit if cause.culprit in AGENT_SERVICES else "WindowsAzureGuestAgent"
-    start = f"Start-Service -Name {name}"
-    commands = {
-        "W01": (start, f"Stop-Service -Name {name}"),
-        "W03": (
-            f"Set-Service -Name {name} -StartupType Automatic; {start}",
-            f"Stop-Service -Name {name}; Set-Service -Name {name} -StartupType {_start_type(facts)}",
-        ),
-        "W05": (
-            "Start-Service -Name RdAgent; Start-Sleep -Seconds 300; Stop-Process -Name WindowsAzureGuestAgent -Force",
-            None,
-        ),
-    }
-    steps = []
-    if cause.code in commands:
-        command, undo = commands[cause.code]
-        action = "end the stuck process; RdAgent starts the agent again" if cause.code == "W05" else "start the agent"
-        steps.append(
-            NextStep(
-                f"{action} (elevated PowerShell in the guest)",
-                in_windows(facts, command, keeps_agent=cause.code != "W05"),
-                effect="the agent reports again within a few minutes",
-                risk="none known",
-                downtime="none",
-                undo=undo,
-                link=LINK,
-            )
-        )
-    if cause.code in ("W10", "W11", "W14"):
-        look = (
-            "Get-WinEvent -MaxEvents 5 -FilterHashtable @{LogName='Application'; Id=1000,1026} | "
-            "Format-List TimeCreated, Message"
-        )
-        steps.append(
-            NextStep(
-                "see why it crashes", in_windows(facts, look), effect="shows the error", downtime="none", link=LINK
-            )
-        )
-    advice = {
-        "W10": "copy machine.config from a working VM of the same .NET version, then start RdAgent and the agent",
-        "W11": "take ServiceModelSink.Behavior out of machine.config (keep a copy), then start both services",
-    }.get(cause.code)
-    if advice:
-        steps.append(NextStep(advice, None, effect="the agent can read its configuration again", link=LINK))
-    last = "install the agent" if cause.code == "W02" else "if it does not stay up, install the agent again"
-    steps.append(NextStep(last, None, effect="replaces a broken agent", downtime="none", link=INSTALL_LINK))
-    return tuple(steps)
+    steps = known_remedies(cause, facts)
+    if cause.code == "W03" and facts.guest is not None and agent_service(facts.guest).start == "manual":
+        return tuple(replace(step, undo=step.undo and step.undo.replace("Disabled", "Manual")) for step in steps)
+    return steps
 
 
-def _start_type(facts: Facts) -> str:
-    start = agent_service(facts.guest).start if facts.guest else ""
-    return {"disabled": "Disabled", "manual": "Manual"}.get(start, "Automatic")
+def known_remedies(cause: Cause, facts: Facts) -> tuple[NextStep, ...]:
+    """What the catalogue says to do about it."""
+    known = find_cause(cause.code)
+    return next_steps(known, facts, Wish(), cause.culprit) if known is not None else ()
 
 
 def wire_remedies(facts: Facts, rules: tuple[BlockingRule, ...]) -> tuple[NextStep, ...]:
@@ -366,38 +274,6 @@ def _enabled_again(undo: str) -> str:
     if undo.startswith("netsh"):
         return undo.removesuffix("enable=no") + "enable=yes"
     return undo.replace("Disable-NetFirewallRule", "Enable-NetFirewallRule", 1)
-
-
-def log_remedies(cause: Cause) -> tuple[NextStep, ...]:
-    """What the article says for a fault that the log names."""
-    commands = {
-        "W07": (
-            "start CNG Key Isolation, then the agent",
-            "Start-Service -Name KeyIso; Restart-Service -Name WindowsAzureGuestAgent",
-        ),
-        "W24": ("start the agent afresh", "Restart-Service -Name RdAgent, WindowsAzureGuestAgent"),
-    }
-    advice = {
-        "W06": "disable Npcap's loopback adapter, then restart the agent",
-        "W08": "give SYSTEM full control of Keys, RSA and SystemKeys in C:\\ProgramData\\Microsoft\\Crypto",
-        "W09": "set Enable64Bit to 1 in HKLM\\SOFTWARE\\Microsoft\\.NETFramework, then restart the VM",
-        "W10": "copy machine.config from a working VM of the same .NET version, then restart the agent",
-        "W11": "take ServiceModelSink.Behavior out of machine.config (keep a copy), then restart the agent",
-        "W13": "renew the agent's certificate",
-        "W22": "let 168.63.129.16 pass the proxy by, for SYSTEM and for WinHTTP",
-    }
-    action, command = commands.get(cause.code, (advice.get(cause.code, "see the article"), None))
-    link = {"W13": CERTIFICATE_LINK, "W22": WIRE_LINK}.get(cause.code, LINK)
-    return (
-        NextStep(
-            action + (" (elevated PowerShell in the guest)" if command else ""),
-            command,
-            effect="takes away the cause that the evidence names",
-            risk="none known" if command else None,
-            downtime="none" if cause.code != "W09" else "one restart",
-            link=link,
-        ),
-    )
 
 
 def nic_remedies(facts: Facts, off: tuple[str, ...]) -> tuple[NextStep, ...]:

@@ -53,6 +53,11 @@ _SECTIONS = {
     "active": "firewall profiles in force",
     "adapters": "network",
     "disk": "disk",
+    "exits": "exit codes",
+    "events": "events",
+    "proxy": "proxy",
+    "dotnet": ".NET",
+    "certificates": "certificates",
 }
 _CHECKS = {
     "who": "system",
@@ -120,6 +125,7 @@ def parse_windows_probe(text: str) -> GuestFacts:
         without_dhcp=tuple(
             _text(one.get("name")) for one in _objects(said.get("adapters")) if _int(one.get("dhcp")) == 0
         ),
+        adapter_models=tuple(_text(one.get("about"), 60) for one in _objects(said.get("adapters"))),
         persistent_routes=tuple(_texts(said.get("persistent"))),
         registry={_text(name): _text(value) for name, value in _object(said.get("registry")).items()},
         imds=_wire(said.get("imds"), 80),

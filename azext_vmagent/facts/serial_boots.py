@@ -15,12 +15,12 @@ from azext_vmagent.facts.console_text import Console
 
 _BANNER = re.compile(
     r"(?:^|(?<!kernel: )\[ {4}0\.000000\](?:\[ *[TC]?\d+\])? )(?:Linux version \d+\.\d+|Booting Linux on physical CPU)"
-    r"|^(?:---<<BOOT>>---|Copyright \(c\) 1992-\d{4} The FreeBSD Project)"
+    r"|^(?:---<<BOOT>>---|Copyright \(c\) 1992-\d{4} The FreeBSD Project|Computer is booting, SAC started)"
 )
 _LOADER = re.compile(
     r"^ {0,2}(?:SeaBIOS \(version|BdsDxe: (?:loading|starting) Boot|U-Boot (?:SPL )?\d{4}|Welcome to GRUB!|GRUB loading"
     r"|Booting `|Probing EDD|Loading Linux \S+ \.\.\.|Booting from Hard Disk|EFI stub: "
-    r"|Computer is booting, SAC started|FreeBSD/\w{1,12} (?:EFI|bootstrap) loader)"
+    r"|FreeBSD/\w{1,12} (?:EFI|bootstrap) loader)"
     r"|^ {0,60}(?:GNU GRUB {1,2}version|Windows Boot Manager$)"
 )
 _GREETING = re.compile(r"^Welcome to .{1,80}!$")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from azext_vmagent.facts.firewall_facts import BlockingRule
-from azext_vmagent.facts.guest_facts import LogFacts, LogLine, WireTest
+from azext_vmagent.facts.guest_facts import GuestFacts, LogFacts, LogLine, WireTest
 
 AGENT_SERVICES = ("WindowsAzureGuestAgent", "RdAgent")
 #: a service's Start value in the registry (MS-SCMR 2.2.15, dwStartType)
 START_TYPES = {0: "boot", 1: "system", 2: "automatic", 3: "manual", 4: "disabled"}
+#: the oldest version that VMAssist calls supported
+LEAST_VERSION = "2.7.41491.1010"
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class WindowsFacts:
     agent's own filters turn it away. ``agent_only`` are firewall rules bound to the agent's own program or service:
     they block the agent and not the probe. ``probe_only`` block the probe and not the agent. ``known`` are log lines
     that name a known fault. ``proxies`` maps where a proxy is set (winhttp, system, script, machine.config,
-    http_proxy) to it.
+    http_proxy) to it. ``adapter_models`` are the adapters' descriptions («Microsoft Hyper-V Network Adapter #2»).
     """
 
     system: bool | None = None
@@ -103,8 +105,33 @@ class WindowsFacts:
     certificates: tuple[Certificate, ...] | None = None
     adapters_off: tuple[str, ...] = ()
     without_dhcp: tuple[str, ...] = ()
+    adapter_models: tuple[str, ...] = ()
     persistent_routes: tuple[str, ...] = ()
     registry: Mapping[str, str] = field(default_factory=dict)
     imds: WireTest | None = None
     reboot_pending: bool | None = None
     failed: Mapping[str, str] = field(default_factory=dict)
+
+    def runs(self, service: str) -> bool:
+        """Whether that service is known to run."""
+        return service in self.services and self.services[service].running is True
+
+
+def since_start(guest: GuestFacts, lines: Iterable[LogLine]) -> tuple[LogLine, ...]:
+    """The log lines since the agent's newest start, newest first; a line without a time is not counted."""
+    started = guest.windows.started if guest.windows else None
+    floor = started or (guest.clock - timedelta(days=1) if guest.clock else None)
+    dated = [(line.time, line) for line in lines if line.time is not None and (floor is None or line.time >= floor)]
+    return tuple(line for _, line in sorted(dated, key=lambda pair: pair[0], reverse=True))
+
+
+def is_older(version: str, least: str) -> bool:
+    """Whether a dotted version is below another; one that is no version is not.
+
+    >>> is_older("2.7.41491.949", LEAST_VERSION), is_older("Unknown", LEAST_VERSION)
+    (True, False)
+    """
+    parts = version.split(".")
+    if len(parts) != 4 or not all(part.isdecimal() and len(part) < 9 for part in parts):
+        return False
+    return [int(part) for part in parts] < [int(part) for part in least.split(".")]

@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from azext_vmagent.causes import boot, network, platform, windows
+from azext_vmagent.causes import boot, platform, windows
 from azext_vmagent.causes.access import diagnose_again
+from azext_vmagent.causes.catalogue import windows_network
 from azext_vmagent.facts.guest_facts import Connect, GuestFacts
 from azext_vmagent.facts.instance_view import AgentStatus
 from azext_vmagent.facts.reading import Facts
-from azext_vmagent.facts.windows_facts import WindowsFacts
+from azext_vmagent.facts.windows_facts import WindowsFacts, since_start
 from azext_vmagent.model import Cause, Confidence, NextStep, Reason, Scenario, Verdict
 from azext_vmagent.verdict import evidence_lines as say
 from azext_vmagent.verdict.reached import JUST_STARTED
@@ -91,7 +92,7 @@ def _one_test_alone(guest: GuestFacts) -> bool:
     failed = [test for test in guest.wire.values() if test.blocked]
     if any(test.outcome not in (Connect.TIMED_OUT, Connect.FAILED) for test in failed):
         return False
-    return bool(failed) and not windows.wire_causes(guest) and not windows.current(guest, guest.log.failures)
+    return bool(failed) and not windows.wire_causes(guest) and not since_start(guest, guest.log.failures)
 
 
 def _uncertain(
@@ -161,13 +162,13 @@ def _blocked(
             Scenario.NETWORK_DOWN,
             Confidence.CERTAIN if names and guest.complete else Confidence.LIKELY,
             f"The guest's network interface is down ({names})" if names else "The guest has no network address",
-            cause=network.NIC_DOWN,
+            cause=windows_network.ADAPTER_DOWN.named(f"{why}.", names or None),
             because=(Reason(why, channel), *evidence),
             ruled_out=ruled_out[:1],
             next_steps=windows.nic_remedies(facts, told.adapters_off),
         )
     found = windows.wire_causes(guest)
-    agrees = bool(windows.current(guest, guest.log.failures))
+    agrees = bool(since_start(guest, guest.log.failures))
     if found:
         sure = bool(guest.rules.blocks) or guest.route.kind == "none" or agrees
         return Verdict(
@@ -214,7 +215,7 @@ def _reached(
 ) -> Verdict:
     """Both ports answer the probe; what may still stop the agent itself."""
     told = guest.windows or WindowsFacts()
-    failing = bool(windows.current(guest, guest.log.failures))
+    failing = bool(since_start(guest, guest.log.failures))
     own = windows.agent_only_causes(guest)
     if own and not ready:
         lines = tuple(
@@ -239,7 +240,7 @@ def _reached(
             say.extensions_title(broken),
             cause=named[0] if named else platform.EXTENSION_FAILS,
             because=(*because, *say.extensions(broken)),
-            next_steps=windows.log_remedies(named[0]) if named else (),
+            next_steps=windows.known_remedies(named[0], facts) if named else (),
         )
     if ready:
         whole = guest.complete and guest.outcome(32526) is Connect.OK and not guest.contradictions
@@ -272,7 +273,7 @@ def _silent(
             f"The agent's services run, yet the agent does not work: {cause.title}",
             cause=cause,
             because=(*because, Reason("the agent's log names it", channel, LOG, excerpt=line.text, time=line.time)),
-            next_steps=windows.log_remedies(cause),
+            next_steps=windows.known_remedies(cause, facts),
         )
     proxy = windows.proxy_cause(guest)
     if proxy is not None:
@@ -283,7 +284,7 @@ def _silent(
             cause=proxy,
             because=because,
             ruled_out=ruled_out,
-            next_steps=windows.log_remedies(proxy),
+            next_steps=windows.known_remedies(proxy, facts),
         )
     newest, now = guest.log.newest, guest.clock
     restart = NextStep(
@@ -377,7 +378,7 @@ def _rules(guest: GuestFacts, channel: str) -> tuple[Reason, ...]:
 
 
 def _log(guest: GuestFacts, channel: str) -> tuple[Reason, ...]:
-    lines = windows.current(guest, guest.log.failures)[:1]
+    lines = since_start(guest, guest.log.failures)[:1]
     return tuple(
         Reason("newest failure in the agent's log", channel, LOG, None, line.text, line.time) for line in lines
     )

@@ -15,10 +15,14 @@ evidence:                   # what is not given was not asked; a value «file: P
     file: ...
     drop: ["^journal "]
     add: ["openssl missing"]
-  probe-windows: {...}      # a healthy Windows guest's words (tests/windows_answer.py) with some replaced
+  probe-windows:            # a healthy Windows guest's words (tests/windows_answer.py) with a change merged in
+    service: {name: RdAgent, state: Stopped}  # changes one service; «gone: true» takes it out
+    logWaAppAgent: {known: [...]}
+  network: {private: 10.0.0.4}  # the address that Azure calls primary
   metrics: {...}            # the answer of the metrics API
   health: {...}             # of Resource Health
   agent-log: |              # a saved waagent.log or WaAppAgent.log
+  screenshot: stop_screen   # a screen that tests/screens.py draws
   screenshot-text: |        # words read from the screenshot
   channel: {name: run command, state: failed, cause: P07, detail: ...}
 ```
@@ -31,16 +35,29 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from azext_vmagent.facts.port import NetworkFacts
 from azext_vmagent.facts.probe_answer import read_answer
-from azext_vmagent.facts.reading import AGENT_LOG, HOST_METRICS, INSTANCE_VIEW, RESOURCE_HEALTH, SERIAL_LOG, SSH
+from azext_vmagent.facts.reading import (
+    AGENT_LOG,
+    HOST_METRICS,
+    INSTANCE_VIEW,
+    NETWORK,
+    RESOURCE_HEALTH,
+    SCREENSHOT,
+    SERIAL_LOG,
+    SSH,
+)
+from azext_vmagent.facts.screenshot import Screenshot
 from azext_vmagent.model import Answer, Evidence, State, Target
+from tests import screens
+from tests.windows_answer import HEALTHY, with_said, with_service
 from tests.windows_answer import answer as windows_answer
-from tests.windows_answer import with_said
 
 TESTS = Path(__file__).resolve().parents[1]
 FOLDER = Path(__file__).resolve().parent / "cases"
@@ -116,6 +133,9 @@ def evidence(case: Case, without: str = "") -> Evidence:
         vm = _merged(_vm(windows), given.get("vm") or {})
         answers[INSTANCE_VIEW] = Answer(INSTANCE_VIEW, State.OK, "", vm)
     given.pop("vm", None)
+    screen, words = given.pop("screenshot", ""), given.pop("screenshot-text", "")
+    if screen or words:
+        answers[SCREENSHOT] = Answer(SCREENSHOT, State.OK, "", Screenshot(_drawn(screen), words))
     for name, value in given.items():
         answer = _ANSWERS[name](value)
         answers[answer.source] = answer
@@ -157,6 +177,24 @@ def _merged(base: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def _windows_words(change: Mapping[str, Any]) -> dict[str, Any]:
+    """A healthy Windows guest's words with a change merged in."""
+    rest = {key: value for key, value in change.items() if key != "service"}
+    base = with_service(**change["service"]) if "service" in change else HEALTHY
+    return with_said(**_merged(base, rest))
+
+
+def _network(said: Mapping[str, Any]) -> Answer:
+    facts = NetworkFacts(said.get("public"), said.get("private"), None, "")
+    return Answer(NETWORK, State.OK, "", facts)
+
+
+@cache
+def _drawn(screen: str) -> bytes:
+    """The BMP of a screen, nothing where only its words are given."""
+    return screens.bmp(getattr(screens, screen)()) if screen else b""
+
+
 def _channel(value: Mapping[str, Any]) -> Answer:
     return Answer(value["name"], State(value["state"]), value.get("detail", ""), cause=value.get("cause"))
 
@@ -164,7 +202,8 @@ def _channel(value: Mapping[str, Any]) -> Answer:
 _ANSWERS = {
     "serial": lambda text: Answer(SERIAL_LOG, State.OK, "", text.encode("utf-8", "surrogateescape")),
     "probe": lambda text: Answer(SSH, State.OK, "", text),
-    "probe-windows": lambda said: Answer(SSH, State.OK, "", windows_answer(with_said(**said))),
+    "probe-windows": lambda said: Answer(SSH, State.OK, "", windows_answer(_windows_words(said))),
+    "network": _network,
     "metrics": lambda said: Answer(HOST_METRICS, State.OK, "", said),
     "health": lambda said: Answer(RESOURCE_HEALTH, State.OK, "", said),
     "agent-log": lambda text: Answer(AGENT_LOG, State.OK, "", text.encode("utf-8", "surrogateescape")),

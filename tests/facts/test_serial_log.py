@@ -364,3 +364,11 @@ def spent(text: str) -> float:
     begin = time.process_time()
     parse_serial_log(text.encode())
     return time.process_time() - begin
+
+
+def test_each_start_of_windows_special_console_begins_a_boot():
+    start = "Computer is booting, SAC started and initialized.\r\nSAC>\r\n"
+    facts = parse_serial_log(f"{start}EVENT: The CMD command is now available.\r\n{start}".encode())
+    assert (facts.boots, facts.boot_line, facts.outlook) == (2, 4, Outlook.BOOTING)
+    firmware = "BdsDxe: starting Boot0001 from PciRoot(0x0)\r\n"
+    assert parse_serial_log(f"{firmware}{start}{firmware}{start}".encode()).boots == 2

@@ -26,7 +26,9 @@ from azext_vmagent.causes.catalogue import (
     startup,
     windows_agent,
     windows_boot,
+    windows_crypto,
     windows_network,
+    windows_runtime,
     wire_server_agent,
     wire_server_dhcp,
     wire_server_path,
@@ -58,6 +60,8 @@ AREAS: tuple[ModuleType, ...] = (
     kernel,
     startup,
     windows_agent,
+    windows_runtime,
+    windows_crypto,
     windows_network,
     windows_boot,
 )
