@@ -8,7 +8,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 SOURCES := $(shell find azext_vmagent -type f -not -name '*.pyc') setup.py README.md HISTORY.rst
 export VMAGENT_LAB_EXTENSIONS := $(CURDIR)/build/extensions
 
-.PHONY: venv wheel extension demo docs test lint test-fast test-az lab-test test-faults bench bench-serial record clean
+.PHONY: venv wheel extension demo docs test lint test-fast test-machine test-az lab-test test-faults bench bench-serial record clean
 
 venv: $(VENV)/ready
 
@@ -48,7 +48,11 @@ lint: $(VENV)/ready
 	$(BIN)/flake8 azext_vmagent
 
 test-fast: $(VENV)/ready
-	$(BIN)/python -m pytest -q -n 2 --dist loadscope -m "not az and not real_guest"
+	$(BIN)/python -m pytest -q -n 2 --dist loadscope -m "not az and not real_guest and not this_machine"
+
+# the probe in shells, terminals and network namespaces of this machine
+test-machine: $(VENV)/ready
+	$(BIN)/python -m pytest -q -n 2 --dist load -m this_machine
 
 # the real az against recorded guests
 test-az: build/extension
@@ -61,7 +65,7 @@ lab-test: build/extension
 test-faults: build/extension
 	$(BIN)/python -m lab.test --every-fault
 
-test: lint test-fast test-az lab-test
+test: lint test-fast test-machine test-az lab-test
 
 bench: build/extension
 	$(BIN)/python -m tests.bench

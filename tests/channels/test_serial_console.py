@@ -23,6 +23,8 @@ from tests.azure_double import http_error
 from tests.channels.getty import Getty, script
 from tests.lab.standin import StandIn, standing
 
+pytestmark = pytest.mark.this_machine
+
 OPS, ROOT = ConsoleLogin("ops", "secret"), ConsoleLogin("root", "toor")
 TARGET = Target("s", "lab", "vm1")
 BOOTED = b"[    0.000000] Linux version 6.1\r\n"

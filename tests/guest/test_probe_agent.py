@@ -13,9 +13,12 @@ import pytest
 from azext_vmagent.facts.guest import DropInLine, GuestFacts, parse_probe
 from azext_vmagent.guest import probe_script
 
-pytestmark = pytest.mark.skipif(
-    os.geteuid() != 0 or shutil.which("unshare") is None, reason="NOT TRIED: needs root and unshare"
-)
+pytestmark = [
+    pytest.mark.this_machine,
+    pytest.mark.skipif(
+        os.geteuid() != 0 or shutil.which("unshare") is None, reason="NOT TRIED: needs root and unshare"
+    ),
+]
 
 GOOD = "import sys\nassert sys.argv[1:] == ['-version'], sys.argv\nprint('WALinuxAgent-2.7.3.0 running on debian 12')\n"
 

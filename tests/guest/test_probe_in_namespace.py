@@ -12,7 +12,10 @@ import pytest
 from azext_vmagent.facts.guest import Connect, GuestFacts, parse_probe
 from tests.guest.namespace import AGENT_RULES, WIRE, NamespaceGuest, lacking, namespace_guest
 
-pytestmark = pytest.mark.skipif(bool(lacking()), reason=f"NOT TRIED against real rules: lacking {lacking()}")
+pytestmark = [
+    pytest.mark.this_machine,
+    pytest.mark.skipif(bool(lacking()), reason=f"NOT TRIED against real rules: lacking {lacking()}"),
+]
 
 BOTH = (80, 32526)
 _OUTPUT = "type filter hook output priority 0;"

@@ -13,7 +13,10 @@ import pytest
 from azext_vmagent.facts.guest import GuestFacts, parse_probe
 from tests.guest.namespace import AGENT_RULES, WIRE, NamespaceGuest, lacking, namespace_guest
 
-pytestmark = pytest.mark.skipif(bool(lacking()), reason=f"NOT TRIED against the kernel: lacking {lacking()}")
+pytestmark = [
+    pytest.mark.this_machine,
+    pytest.mark.skipif(bool(lacking()), reason=f"NOT TRIED against the kernel: lacking {lacking()}"),
+]
 
 PORTS = (80, 32526)
 _A = "iptables -w -A OUTPUT"
