@@ -33,7 +33,8 @@ def test_every_cause_has_a_page_and_stands_in_the_index_and_in_the_coverage_once
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_links_within_the_repository_lead_to_a_file(path: Path):
-    for target in re.findall(r"\]\(([^)]+)\)", FILES[path]):
+    prose = re.sub(r"```.*?```", "", FILES[path], flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)]+)\)", prose):
         if target.startswith("https://") or (not WHOLE and re.fullmatch(r"[PLNIBW]\d\d\.md", target)):
             continue
         found = (path.parent / target).resolve()

@@ -15,6 +15,7 @@ from azext_vmagent.custom import explain_cause
 from azext_vmagent.explaining import one_cause
 from azext_vmagent.report import explain, explain_text
 from azext_vmagent.report.layout import WIDTH, Style
+from tests.laboratory import ROOT
 from tests.test_console import Cli, Stream
 
 PLAIN = Style(False)
@@ -217,3 +218,20 @@ def test_a_person_reads_text_and_a_script_gets_the_object(monkeypatch: pytest.Mo
         result, shown = call(terminal, *given)
         assert result == (explain.explanation(STOPPED) if cause else explain.listed())
         assert shown == ""
+
+
+NAMED = re.compile(r'"([PLNIBW]\d\d)(?:",\s*"| )([a-z0-9]+(?:-[a-z0-9]+)+)"')
+
+
+def named() -> set[tuple[str, str]]:
+    """Code and name wherever the product's source has them side by side: what a report can end with."""
+    sources = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "azext_vmagent").rglob("*.py"))]
+    return {found for source in sources for found in NAMED.findall(source)}
+
+
+def test_whatever_a_report_ends_with_can_be_explained_by_code_and_by_name():
+    if len(every_cause()) < 165:
+        pytest.skip("until every area is there")
+    assert len(named()) > 20
+    found = [(code, slug, find_cause(code), find_cause(slug)) for code, slug in sorted(named())]
+    assert [(code, slug) for code, slug, by_code, by_slug in found if by_code is None or by_code is not by_slug] == []
