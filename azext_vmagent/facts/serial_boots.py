@@ -20,7 +20,7 @@ _BANNER = re.compile(
 _LOADER = re.compile(
     r"^ {0,2}(?:SeaBIOS \(version|BdsDxe: (?:loading|starting) Boot|U-Boot (?:SPL )?\d{4}|Welcome to GRUB!|GRUB loading"
     r"|Booting `|Probing EDD|Loading Linux \S+ \.\.\.|Booting from Hard Disk|EFI stub: "
-    r"|FreeBSD/\w{1,12} (?:EFI|bootstrap) loader)"
+    r"|early console in |Decompressing Linux|FreeBSD/\w{1,12} (?:EFI|bootstrap) loader)"
     r"|^ {0,60}(?:GNU GRUB {1,2}version|Windows Boot Manager$)"
 )
 _GREETING = re.compile(r"^Welcome to .{1,80}!$")
@@ -38,6 +38,8 @@ _MARKS = (
     "U-Boot ",
     "GRUB",
     "Windows Boot Manager",
+    "early console in ",
+    "Decompressing Linux",
     "FreeBSD/",
     "Probing EDD",
     "Loading Linux ",

@@ -38,7 +38,7 @@ _TRACE = re.compile(
     r"(?:\[<[0-9a-f]{8,16}>\]|(?:\? ?)?[\w.]{1,80}\+0x[0-9a-f]+/0x|Call [Tt]race:|</?TASK>|Modules linked in|Code: "
     r"|R[A-DS][XIP]: |R\d\d: |RSP: |RIP: |CR[02]: |IP: |PGD |Stack:|[0-9a-f]{4}: [0-9a-f]{8}|CPU: \d|Pid: \d)"
 )
-_UNANSWERED = frozenset({"dhcp-no-answer"})
+_UNANSWERED = frozenset({"dhcp-no-answer", "endpoint-discovery-by-dhcp"})
 _STARTS = ("BdsDxe: starting ", "BdsDxe: loading ", "Loading Linux ")
 """What a loader prints when it goes on to the next entry."""
 _MOUNTED = re.compile(
@@ -132,7 +132,9 @@ class BootLines:
 def _is_living(segment: str) -> bool:
     """Whether only a running program prints such a line: systemd, the agent, or a daemon through syslog."""
     if segment.startswith("["):
-        return segment.startswith("[  OK  ] ") or ("] systemd[1]: " in segment[:40] and "reezing" not in segment)
+        return segment.startswith("[  OK  ] ") or (
+            segment.find("] systemd[1]: ", 0, 40) > 0 and "reezing" not in segment
+        )
     if segment.startswith(" "):
         return segment.startswith("         Starting ")
     return bool(_AGENT_LOG.match(segment) or _SYSLOG.match(segment))
@@ -337,7 +339,7 @@ def _network_doubts(lines: BootLines) -> list[Hit]:
     if _address_seen(lines):
         good = lines.of(Kind.NET_GOOD)[-1].index
         return [hit for hit in unanswered if hit.index > good]
-    return [] if lines.of(Kind.NET_GOOD) else lines.of(Kind.NET_DOUBT)
+    return lines.of(Kind.NET_DOUBT)
 
 
 def _address_seen(lines: BootLines) -> bool:

@@ -69,15 +69,18 @@ def _confirmed(console: Console, index: int, signature: Signature) -> bool:
 
 def _hit(console: Console, index: int, signature: Signature, found: re.Match[str]) -> Hit:
     named = _named(console, index, found)
-    event = event_of(console, index, found, signature.meaning, signature.slug, signature.code)
+    event = _event(console, index, named, signature.meaning, signature.slug, signature.code)
     return Hit(index, signature, event, named.get("mount"), named.get("device"))
 
 
-def event_of(
-    console: Console, index: int, found: re.Match[str], meaning: str, slug: str = "", code: str | None = None
-) -> SerialEvent:
+def event_of(console: Console, index: int, found: re.Match[str], meaning: str) -> SerialEvent:
     """A line that a pattern matched, as an event; the group ``culprit``, ``mount`` or ``device`` is what it blames."""
-    named = _named(console, index, found)
+    return _event(console, index, _named(console, index, found), meaning)
+
+
+def _event(
+    console: Console, index: int, named: dict[str, str], meaning: str, slug: str = "", code: str | None = None
+) -> SerialEvent:
     culprit = named.get("culprit") or named.get("mount") or named.get("device")
     segment = console.segments[index]
     uptime = kernel_time(segment)

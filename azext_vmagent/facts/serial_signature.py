@@ -81,7 +81,7 @@ class Signature:
 
 
 ADDRESS_SEEN = "address-seen"
-"""The slug of lines that show an interface with an address."""
+"""The slug of lines that show an interface with an address, or a peer that answered."""
 
 BARE_SHELL = "a shell that no login started"
 """What the prompt of a shell without its start files means: an appliance, or a shell in the place of init."""

@@ -166,7 +166,7 @@ BOOT_SIGNATURES: tuple[Signature, ...] = (
         r"[Tt]he audit daemon is now (?:halting|suspending|changing) the system",
         "auditd halts the system", "B21 auditd-halt", 20),
     signature(Kind.STOPPER, "Dependency failed for",
-        STATUS + r"Dependency failed for .{0,60}(?:Local File Systems|Initrd (?:Root )?File Systems?)",
+        STATUS + r"Dependency failed for .{0,60}(?:Local [Ff]ile ?[Ss]ystems|Initrd (?:Root )?File Systems?)",
         "a file system of /etc/fstab is missing, so systemd enters emergency mode", "B02 local-fs-failed", 60),
     signature(Kind.STOPPER, "Dependency failed for",
         STATUS + r"Dependency failed for (?:\S{1,120}\.mount - |\S{0,60}\? ?- )?(?P<mount>/(?!dev/)\S{0,200}?)\.?$",
@@ -243,6 +243,9 @@ BOOT_SIGNATURES: tuple[Signature, ...] = (
     signature(Kind.CAUSE, "on real root",
         r"^ERROR: Failed to mount '(?P<device>[^']{1,120})' on real root",
         "the root file system could not be mounted", "B11 initramfs-shell", 32),
+    signature(Kind.CAUSE, "Warning: Break ",
+        r"(?:^|\]: |dracut: )Warning: Break (?:before |pre-|post-)?(?P<culprit>\S{1,40})",
+        "the command line told dracut to stop", "B34 boot-break-left", 12),
     signature(Kind.CAUSE, "dracut",
         r"dracut Warning: No root device \"(?:block:)?(?P<device>[^\"]{1,120})\" found",
         "the root device was not found", "B10 dracut-no-root", 16),
@@ -253,7 +256,7 @@ BOOT_SIGNATURES: tuple[Signature, ...] = (
         STATUS + r"Failed to mount (?:\S{1,120}\.mount - )?(?P<mount>/bek)\.?$",
         "the volume with the disk encryption key could not be mounted", "B33 ade-key-volume-mount-failed", 18),
     signature(Kind.CAUSE, "XFS (",
-        KERNEL + r"XFS \((?P<device>[\w-]{1,40})\): (?:Metadata (?:CRC error|corruption) detected"
+        KERNEL + r"XFS \((?P<device>[\w-]{1,40})\): (?:Metadata (?:CRC error|corruption) detected|metadata I/O error"
         r"|Corruption of in-memory data|Internal error|Unmount and run xfs_repair|log mount/recovery failed)",
         "XFS is damaged", "B04 xfs-corrupt", 22),
     signature(Kind.CAUSE, "EXT4-fs",
