@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -252,9 +253,9 @@ def _arrived(lines: BootLines) -> Judgement | None:
     damage = _damage_since(lines, arrival)
     if doubts or damage:
         return Judgement(state, Outlook.UNKNOWN, (*doubts, *damage, arrival))
-    killed = [hit for hit in lines.of(Kind.OOM) if not is_own_limit(hit) and hit.index > arrival.index]
-    if len(killed) >= 3:
-        return Judgement(state, Outlook.UNKNOWN, (*killed[-3:], arrival))
+    starved = _starved(lines, arrival.index)
+    if starved:
+        return Judgement(state, Outlook.UNKNOWN, (*starved, arrival))
     return Judgement(state, Outlook.HEALTHY, (arrival,))
 
 
@@ -276,13 +277,20 @@ def _disk(device: str) -> str:
     return re.sub(r"(?<=\d)p\d+$|(?<=^[svx]d[a-z])\d+$|(?<=^xvd[a-z])\d+$", "", device)
 
 
+def _starved(lines: BootLines, after: int) -> list[Hit]:
+    """The last processes killed for lack of memory, if there were three; the kernel prints two lines for each."""
+    killed = [hit for hit in lines.of(Kind.OOM) if not is_own_limit(hit) and hit.index > after]
+    often = max(Counter(hit.signature.needle for hit in killed).values(), default=0)
+    return killed[-3:] if often >= 3 else []
+
+
 def _stopped(lines: BootLines) -> Judgement | None:
     """No prompt, and a line that stops a boot, with nothing after it that shows that the boot went on."""
-    starved = [hit for hit in lines.of(Kind.OOM) if not is_own_limit(hit)]
     stoppers = lines.of(Kind.STOPPER)
     if not stoppers:
-        why = (*starved[-3:], *_explanations(lines, -1))
-        return Judgement(SerialState.HUNG, Outlook.NOT_BOOTED, why) if len(starved) >= 3 else None
+        starved = _starved(lines, -1)
+        why = (*starved, *_explanations(lines, -1))
+        return Judgement(SerialState.HUNG, Outlook.NOT_BOOTED, why) if starved else None
     certain = any(hit.signature.slug in {"local-fs-failed", "udev-failed"} for hit in stoppers)
     if not certain and lines.living_after(stoppers[-1].index) >= 8:
         return None

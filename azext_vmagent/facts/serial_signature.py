@@ -89,13 +89,15 @@ BARE_SHELL = "a shell that no login started"
 KERNEL = r"(?:^ ?|(?<!kernel: )\[ {0,6}\d{1,8}\.\d{1,6}\](?:\[ *[TC]?\d+\])? {1,2}|\] - )"
 """Where a kernel message begins: at the line's start or after its time stamp, but not in a copy that syslog made."""
 
-STATUS = r"(?<![\"'`])\[ ?(?:FAILED|DEPEND|TIME) {0,2}\] ?"
-"""A systemd status that is bad news, also in the middle of another line, but not in quotes."""
-
-DONE = r"^\[ {1,3}OK {1,3}\] "
-"""A systemd status that is good news."""
-
 SYSTEMD = r"(?:^|\] )systemd\[1\]: "
+"""What systemd writes to the kernel's log, as it does in the initramfs and where it shows no status on the console."""
+
+STATUS = r"(?:(?<![\"'`])\[ ?(?:FAILED|DEPEND|TIME) {0,2}\] ?|" + SYSTEMD + ")"
+"""A systemd status that is bad news, also in the middle of another line, but not in quotes; or systemd's log."""
+
+DONE = r"(?:^\[ {1,3}OK {1,3}\] |" + SYSTEMD + ")"
+"""A systemd status that is good news, or systemd's log."""
+
 DRACUT = r"(?:^|\] )(?:dracut(?:-[a-z-]+)?(?:\[\d+\])?:? )?"
 
 
