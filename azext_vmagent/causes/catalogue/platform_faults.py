@@ -145,6 +145,7 @@ def _server_answers(facts: Facts) -> bool:
     return guest is not None and all(guest.outcome(port) is Connect.OK for port in (80, 32526))
 
 
+_RECOVERED = "Fetching the goal state recovered from previous errors"
 #: 502 while the host still computes the settings is no failure: WALA tests_e2e agent_log.py ignores it as well
 _VM_SETTINGS_FAIL = r"GET vmSettings (?!.{0,600}VMArtifactsProfileBlob).{0,300}\[5\d\d: "
 
@@ -161,6 +162,7 @@ WIRE_SERVER_FAILS = KnownCause(
     looks_like=(
         "Service temporarily unavailable, sleeping 15s before retrying.",
         "Calling wire server failed: 503",
+        "[HTTP Retry] GET http://168.63.129.16/machine/?comp=goalstate -- Status Code 503 -- 6 attempts made",
         "GET vmSettings [correlation ID: …]: [HTTP Failed] [500: Internal Server Error]",
         "Windows: GetVersions() failed with exception: … (503) Server Unavailable",
     ),
@@ -176,7 +178,12 @@ WIRE_SERVER_FAILS = KnownCause(
         *agent_says(
             "GET vmSettings",
             _VM_SETTINGS_FAIL,
-            recovered_by="Fetching the goal state recovered from previous errors",
+            recovered_by=_RECOVERED,
+        ),
+        *agent_says(
+            "[HTTP Retry]",
+            r"\[HTTP Retry\] [A-Z]{3,6} http://168\.63\.129\.16\S{0,300} -- Status Code 5\d\d",
+            recovered_by=_RECOVERED,
         ),
         *agent_says("(503) Server Unavailable", r"GetVersions\(\) failed .{0,300}\(503\) Server Unavailable"),
     ),
