@@ -96,7 +96,7 @@ def hung_remedies(facts: Facts) -> tuple[NextStep, ...]:
     return (restart_step(facts), *((redeploy,) if redeploy else ()))
 
 
-def boot_remedies(cause: Cause | None, facts: Facts) -> tuple[NextStep, ...]:
+def serial_remedies(cause: Cause | None, facts: Facts) -> tuple[NextStep, ...]:
     """What the catalogue advises against this cause; where none is known, what finds it."""
     known = find_cause(cause.code) if cause is not None else None
     if cause is None or known is None or not known.remedies:

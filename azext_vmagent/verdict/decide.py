@@ -109,7 +109,7 @@ def _not_booted(facts: Facts, _wish: Wish) -> Verdict | None:
             say.out(Scenario.AGENT_STOPPED, "the newest boot never came as far as its services", SERIAL_LOG),
             say.out(Scenario.NETWORK_DOWN, "the newest boot shows no login prompt", SERIAL_LOG),
         ),
-        next_steps=boot.hung_remedies(facts) if hung else boot.boot_remedies(cause, facts),
+        next_steps=boot.hung_remedies(facts) if hung else boot.serial_remedies(cause, facts),
     )
 
 
@@ -323,13 +323,14 @@ def _network_down(facts: Facts, wish: Wish, dead_port: bool) -> Verdict:
             candidates,
             "The guest sends nothing any more, and what it used to send may have been the agent's",
         )
+    named = boot.serial_cause(facts.serial) if facts.serial is not None and signs.serial_network_down(facts) else None
     lasting = metrics is not None and metrics.network is NetworkTrend.FELL
     lasting = lasting or (signs.console_lives(facts) and signs.fell(facts))
     return Verdict(
         Scenario.NETWORK_DOWN,
         Confidence.CERTAIN if dead_port and (lasting or signs.serial_network_down(facts)) else Confidence.LIKELY,
         "The guest OS runs, its network is down",
-        cause=network.NIC_DOWN,
+        cause=named or network.NIC_DOWN,
         because=_outside(facts, ports=True),
         ruled_out=(
             _os_runs(facts),
@@ -342,7 +343,9 @@ def _network_down(facts: Facts, wish: Wish, dead_port: bool) -> Verdict:
                 else ()
             ),
         ),
-        next_steps=network.remedies(facts),
+        next_steps=tuple(dict.fromkeys((*boot.serial_remedies(named, facts), *network.remedies(facts))))
+        if named
+        else network.remedies(facts),
     )
 
 

@@ -25,6 +25,7 @@ from tests.verdict.build import (
     STOPPED,
     UNICAST,
     UP,
+    WISH,
     blocked_by,
     facts,
     guest,
@@ -233,3 +234,16 @@ def test_a_complaint_that_is_history_and_a_moments_wait_are_no_hang():
         guest(RUNS, processes=(WAITS, worker)),
     ):
         assert verdict(inside, SSH, vm=READY).scenario is Scenario.HEALTHY
+
+
+# -- from outside ------------------------------------------------------------------------------------------------------
+
+
+def test_what_the_serial_log_names_is_the_cause_and_its_remedies_come_first():
+    line = SerialEvent(40, "Device eth0 does not seem to be present", "the interface does not exist", code="I02")
+    log = serial(Outlook.NETWORK_DOWN, deciding=(line,), cause_code="I02", culprit="eth0")
+    found = decide(facts(vm=NOT_READY, serial=log), WISH)
+    assert (found.scenario, found.cause.code, found.cause.culprit) == (Scenario.NETWORK_DOWN, "I02", "eth0")
+    bare = decide(facts(vm=NOT_READY, serial=replace(log, cause_code=None, deciding=())), WISH)
+    assert bare.cause.code == "I01"
+    assert found.next_steps[-len(bare.next_steps) :] == bare.next_steps
