@@ -155,7 +155,7 @@ class KnownCause:
     remedies: tuple[Remedy, ...] = ()
     links: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
-    since: str = "0.1.0"
+    since: str = "1.0.0b1"
     untold: str = ""
 
     def named(self, detail: str = "", culprit: str | None = None, variant: str = "", title: str = "") -> Cause:
