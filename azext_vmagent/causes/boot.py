@@ -6,13 +6,14 @@ from azext_vmagent.causes.access import az_vm
 from azext_vmagent.causes.catalogue import find_cause
 from azext_vmagent.causes.catalogue.file_system import EMERGENCY_MODE, FSTAB_DEVICE
 from azext_vmagent.causes.catalogue.kernel import CPU_STUCK, HUNG_TASK, STARVED
+from azext_vmagent.causes.catalogue.startup import AUDIT_HALT, asked_from_outside
 from azext_vmagent.causes.offline_repair import CONSOLE_LINK as CONSOLE
 from azext_vmagent.causes.offline_repair import RESTART
 from azext_vmagent.causes.remedies import LEARN, next_steps
 from azext_vmagent.channels.choice import Wish
 from azext_vmagent.facts.guest import GuestFacts
 from azext_vmagent.facts.reading import Facts
-from azext_vmagent.facts.serial_log import SerialLogFacts
+from azext_vmagent.facts.serial_log import SerialLogFacts, SerialState
 from azext_vmagent.model import Cause, NextStep
 
 CONSOLE_LINK = LEARN + CONSOLE
@@ -102,3 +103,16 @@ def serial_remedies(cause: Cause | None, facts: Facts) -> tuple[NextStep, ...]:
     if cause is None or known is None or not known.remedies:
         return next_steps(EMERGENCY_MODE, facts, Wish(), None)
     return next_steps(known, facts, Wish(), cause.culprit)
+
+
+def why_off(facts: Facts) -> Cause | None:
+    """What switched the machine off, by its own console; None where that is not known or Azure asked for it."""
+    serial, vm = facts.serial, facts.vm
+    if serial is None or vm is None or vm.power != "stopped" or serial.state is not SerialState.POWERED_OFF:
+        return None
+    return None if asked_from_outside(serial) else serial_cause(serial)
+
+
+def before_a_start(why: Cause | None, facts: Facts) -> tuple[NextStep, ...]:
+    """What a VM that switched itself off needs so that its next boot does not end the same way; nothing for most."""
+    return serial_remedies(why, facts) if why is not None and why.code == AUDIT_HALT.code else ()

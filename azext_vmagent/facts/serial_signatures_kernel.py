@@ -9,7 +9,7 @@ _PANIC = KERNEL + r"(?:---\[ end )?Kernel panic - not syncing: "
 # fmt: off
 KERNEL_SIGNATURES: tuple[Signature, ...] = (
     signature(Kind.PANIC, "panic",
-        _PANIC + r"VFS: Unable to mount root fs on (?P<device>(?:\"[^\"]{1,80}\" or )?unknown-block\S{0,20})",
+        _PANIC + r"VFS: Unable to mount root fs on (?P<device>(?:\"[^\"]{0,80}\" or )?unknown-block\S{0,20})",
         "the kernel could not mount the root file system", "B07 kernel-panic-vfs-root", 20),
     signature(Kind.PANIC, "panic",
         _PANIC + r"(?:Attempted to kill init!|No working init found|No init found|Requested init)",

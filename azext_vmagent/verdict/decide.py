@@ -82,13 +82,20 @@ def _powered_off(facts: Facts, _wish: Wish) -> Verdict | None:
         effect="the guest boots; the agent reports a few minutes later",
         downtime="none",
     )
+    why = boot.why_off(facts)
     return Verdict(
         Scenario.VM_NOT_RUNNING,
         Confidence.CERTAIN,
         f"The VM is {vm.power}: no agent can report",
         cause=platform.VM_STOPPED,
-        because=(Reason(f"Azure shows the power state {vm.power}", INSTANCE_VIEW),),
-        next_steps=() if vm.power in ("starting", "stopping", "deallocating") else (start,),
+        other_causes=(why,) if why else (),
+        because=(
+            Reason(f"Azure shows the power state {vm.power}", INSTANCE_VIEW),
+            *(say.serial_lines(facts.serial, 2) if why and facts.serial else ()),
+        ),
+        next_steps=()
+        if vm.power in ("starting", "stopping", "deallocating")
+        else (start, *boot.before_a_start(why, facts)),
     )
 
 
@@ -109,7 +116,7 @@ def _not_booted(facts: Facts, _wish: Wish) -> Verdict | None:
             say.out(Scenario.AGENT_STOPPED, "the newest boot never came as far as its services", SERIAL_LOG),
             say.out(Scenario.NETWORK_DOWN, "the newest boot shows no login prompt", SERIAL_LOG),
         ),
-        next_steps=boot.hung_remedies(facts) if hung else boot.serial_remedies(cause, facts),
+        next_steps=boot.hung_remedies(facts) if hung and cause is None else boot.serial_remedies(cause, facts),
     )
 
 

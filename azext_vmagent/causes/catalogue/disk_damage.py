@@ -17,7 +17,7 @@ from azext_vmagent.causes.offline_repair import (
 )
 from azext_vmagent.causes.signs import serial_boot
 from azext_vmagent.facts.reading import SERIAL_LOG
-from azext_vmagent.facts.serial_signature import DRACUT, KERNEL, Kind, signature
+from azext_vmagent.facts.serial_signature import KERNEL, STATUS, Kind, signature
 from azext_vmagent.model import Reason, Scenario
 
 _FSTAB_LINK = LINUX + "linux-virtual-machine-cannot-start-fstab-errors"
@@ -113,6 +113,23 @@ EXT4 = KnownCause(
         ),
         signature(
             Kind.CAUSE,
+            "mount: ",
+            r"(?:^|\] |: )mount: .{0,160}?(?:wrong fs type, bad option, bad superblock on (?P<device>/dev/\S{1,100}?),"
+            r"|Structure needs cleaning|can't read superblock|bad superblock)",
+            "a file system cannot be mounted",
+            "B05 mount-failed",
+            29,
+        ),
+        signature(
+            Kind.STOPPER,
+            "Failed to ",
+            STATUS + r"Failed to mount (?:sysroot\.mount - )?(?P<mount>/sysroot)\.?$",
+            "the root file system cannot be mounted",
+            "B05 root-mount-failed",
+            30,
+        ),
+        signature(
+            Kind.CAUSE,
             "FAT-fs (",
             KERNEL
             + r"FAT-fs \((?P<device>[\w-]{1,40})\): (?:bogus|Can't find a valid FAT filesystem|invalid media value)",
@@ -132,6 +149,7 @@ EXT4 = KnownCause(
     covers=("B02",),
     variants=(
         V("mount-failed", "A file system of /etc/fstab cannot be mounted"),
+        V("root-mount-failed", "The root file system was found and cannot be mounted"),
         V("btrfs-corrupt", "A btrfs file system is damaged"),
         V("fat-corrupt", "The EFI system partition is damaged"),
         V("verity-corrupt", "A sealed partition (dm-verity) was changed or is damaged"),
@@ -274,14 +292,21 @@ STORAGE_GONE = KnownCause(
         ),
         signature(
             Kind.CAUSE,
-            "I/O Error ",
-            KERNEL
-            + r"nvme\d{1,3}n\d{1,3}: I/O Cmd.{0,60}I/O Error|"
-            + DRACUT
-            + r"(?P<device>nvme\w{1,10}): I/O Error ",
+            "nvme nvme",
+            KERNEL + r"nvme (?P<culprit>nvme\d{1,3}): (?:Removing after probe failure|Device not ready; aborting"
+            r"|Disabling device after reset failure|controller is down; will reset)",
+            "an NVMe disk went away",
+            "B32 storage-offline",
+            31,
+        ),
+        signature(
+            Kind.CAUSE,
+            "critical ",
+            KERNEL + r"(?:blk_update_request: )?critical (?:medium|target|space allocation) error, dev "
+            r"(?P<device>(?!sr\d|fd\d|loop\d)\w{1,20})[, ]",
             "the disk returns errors",
             "B32 disk-io-error",
-            46,
+            45,
         ),
     ),
     covers=("B04", "B05", "B24"),

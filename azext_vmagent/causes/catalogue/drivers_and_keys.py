@@ -82,6 +82,14 @@ HYPERV_DRIVERS = KnownCause(
         ),
         signature(
             Kind.CAUSE,
+            "hv_vmbus: Unable to",
+            KERNEL + r"hv_vmbus: (?P<culprit>Unable to connect to host)",
+            "the guest cannot talk to Hyper-V",
+            "B13 hyperv-device-probe-failed",
+            15,
+        ),
+        signature(
+            Kind.CAUSE,
             "ommand line: ",
             r"ommand line: .{0,1500}?\b(?P<culprit>(?:modprobe\.|module_|rd\.driver\.)?(?:blacklist|initcall_blacklist)"
             r"=[\w,]{0,100}hv_(?:storvsc|vmbus)[\w,]{0,100})",

@@ -14,6 +14,7 @@ from azext_vmagent.causes.offline_repair import (
     on_console,
 )
 from azext_vmagent.causes.signs import serial_boot, serial_line
+from azext_vmagent.facts.serial_signature import Kind, signature
 from azext_vmagent.model import Scenario
 
 _FSTAB_LINK = LINUX + "linux-virtual-machine-cannot-start-fstab-errors"
@@ -48,6 +49,33 @@ FSTAB_DEVICE = KnownCause(
         "«A start job is running for dev-…device (42s / 1min 30s)» only waits: the boot may still go on.",
     ),
     signs=(serial_boot(),),
+    signatures=(
+        signature(
+            Kind.CAUSE,
+            "special device",
+            r"(?:^|\] |: )mount: (?:/\S{1,120}: )?special device (?P<device>\S{1,160}) does not exist",
+            "a disk of /etc/fstab does not exist",
+            "B01 fstab-missing-device",
+            11,
+        ),
+        signature(
+            Kind.CAUSE,
+            "can't find ",
+            r"(?:^|\] |: )mount: (?:(?P<mount>/\S{1,120}): )?"
+            r"can't find (?:PART)?(?:UUID|LABEL)=(?P<culprit>\S{1,80}?)\.?$",
+            "a file system named in /etc/fstab does not exist",
+            "B01 fstab-missing-device",
+            11,
+        ),
+        signature(
+            Kind.CAUSE,
+            "while trying to open",
+            r"^fsck\.\w{2,8}: No such file or directory while trying to open (?P<device>/dev/\S{1,120})",
+            "a disk of /etc/fstab does not exist",
+            "B01 fstab-missing-device",
+            11,
+        ),
+    ),
     covers=("B02",),
     remedies=(
         on_console("log in as root, comment out the line in /etc/fstab, then: systemctl reboot", link=_FSTAB_LINK),

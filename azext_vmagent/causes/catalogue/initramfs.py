@@ -14,7 +14,7 @@ from azext_vmagent.causes.offline_repair import (
     on_console,
 )
 from azext_vmagent.causes.signs import serial_boot
-from azext_vmagent.facts.serial_signature import KERNEL, Kind, signature
+from azext_vmagent.facts.serial_signature import DRACUT, KERNEL, STATUS, Kind, signature
 from azext_vmagent.model import Scenario
 
 _DRACUT_LINK = LINUX + "linux-no-boot-dracut"
@@ -169,7 +169,27 @@ DRACUT_NO_ROOT = KnownCause(
         "B34: a dracut shell without any error above was asked for (rd.break).",
     ),
     signs=(serial_boot(),),
-    covers=("B02",),
+    signatures=(
+        signature(
+            Kind.STOPPER,
+            "Dependency failed for",
+            STATUS + r"Dependency failed for (?:\S{1,60}\.(?:mount|target|device) - )?"
+            r"(?P<culprit>/sysroot|/sysusr/usr|Initrd Root (?:Device|File System))\.?$",
+            "the root file system's device did not appear",
+            "B10 dracut-no-root",
+            8,
+        ),
+        signature(
+            Kind.CAUSE,
+            "racut",
+            DRACUT
+            + r"(?:FATAL: |Warning: )?(?P<culprit>No or empty root= argument|Don't know how to handle 'root=\S{0,100})",
+            "root= on the kernel command line is missing or wrong",
+            "B10 dracut-no-root",
+            15,
+        ),
+    ),
+    covers=("B01", "B02"),
     variants=(
         V("lvm-missing", "A logical volume that the boot needs is not there"),
         V("bsd-no-root", "The kernel (FreeBSD) does not find its root file system"),

@@ -59,7 +59,20 @@ KERNEL_FAULT = KnownCause(
         "«panic=-1» or «oops=panic» on the command line is a setting.",
     ),
     signs=(serial_boot(settled_by_a_prompt=False),),
-    variants=(V("kernel-oops", "The kernel hit a bug (oops) and makes no progress since"),),
+    signatures=(
+        signature(
+            Kind.PANIC,
+            "panic",
+            KERNEL + r"(?:---\[ end )?Kernel panic - not syncing: (?:sysrq triggered crash|Crash triggered)",
+            "somebody had the kernel crash (SysRq c)",
+            "B09 crash-asked-for",
+            20,
+        ),
+    ),
+    variants=(
+        V("kernel-oops", "The kernel hit a bug (oops) and makes no progress since"),
+        V("crash-asked-for", "Somebody had the kernel crash (SysRq c)"),
+    ),
     remedies=(
         RESTART,
         at_boot_menu("start the previous kernel, if the fault comes at every boot"),
@@ -103,6 +116,16 @@ CPU_STUCK = KnownCause(
         "«NMI watchdog: Shutting down hard lockup detector» is normal in a VM.",
     ),
     signs=(serial_boot(settled_by_a_prompt=False), Sign(Need.HOST_METRICS, _stands_still)),
+    signatures=(
+        signature(
+            Kind.PANIC,
+            "panic",
+            KERNEL + r"(?:---\[ end )?Kernel panic - not syncing: (?:Watchdog detected hard LOCKUP|nmi watchdog)",
+            "a CPU hung and the kernel stopped",
+            "B23 kernel-panic-lockup",
+            20,
+        ),
+    ),
     variants=(
         V("os-hung", "The guest OS hangs"),
         V("hard-lockup", "A processor of the guest is stuck with interrupts off"),

@@ -39,7 +39,17 @@ SELINUX = KnownCause(
         "«+SELINUX» in systemd's first line tells how it was built.",
     ),
     signs=(serial_boot(),),
-    covers=("B28",),
+    signatures=(
+        signature(
+            Kind.CAUSE,
+            "SELinux",
+            r"(?:^|\] |: )Unable to load SELinux Policy\. Machine is in enforcing mode",
+            "init could not load the SELinux policy",
+            "B19 selinux-policy-load-failed",
+            15,
+        ),
+    ),
+    covers=("B08", "B28"),
     remedies=(
         at_boot_menu(
             "add selinux=0 to the line that begins with linux; then correct SELINUX= and SELINUXTYPE= in "
@@ -324,12 +334,28 @@ STALE = KnownCause(
 )
 
 
+def asked_from_outside(serial: SerialLogFacts) -> bool:
+    """Hyper-V asked for the shutdown, as it does for «az vm stop» and «az vm deallocate»."""
+    boot = serial.newest
+    return boot is not None and bool(boot.search("hutdown request received", r"hv_utils: Shutdown request received"))
+
+
+def _went_off(scene: Scene, cause: KnownCause) -> Iterator[Seen]:
+    """The newest boot switched the machine off, and nobody outside is known to have asked for it."""
+    serial = scene.facts.serial
+    if serial is None or asked_from_outside(serial):
+        return
+    for event in serial.deciding:
+        if event.code == cause.code:
+            yield Seen(Reason(event.meaning, SERIAL_LOG, None, event.line, event.text))
+
+
 def _stopped_by_itself(scene: Scene, cause: KnownCause) -> Iterable[Seen]:
-    """Azure says stopped, which is not deallocated, and the console ends in a shutdown."""
+    """Azure says stopped, which is not deallocated, and the console ends within a shutdown."""
     serial, vm = scene.facts.serial, scene.facts.vm
-    if serial is None or vm is None or vm.power != "stopped":
+    if serial is None or vm is None or vm.power != "stopped" or asked_from_outside(serial):
         return ()
-    if serial.state not in (SerialState.POWERED_OFF, SerialState.SHUTTING_DOWN):
+    if serial.state is not SerialState.SHUTTING_DOWN:
         return ()
     what = "Azure shows the VM as stopped, and its console ends in a shutdown"
     return (Seen(Reason(what, INSTANCE_VIEW, "instanceView.statuses", excerpt=serial.last_line or None)),)
@@ -340,20 +366,21 @@ SHUT_DOWN = KnownCause(
     slug="guest-shut-itself-down",
     title="The guest OS shut itself down",
     scenario=Scenario.OS_NOT_RUNNING,
-    means="The guest ended in an orderly shutdown or power-off from inside: a person typed shutdown, a script or a "
-    "scheduled job did, or a service was told to (auditd, an UPS or a cluster's fence). Azure shows «stopped» "
-    "and goes on charging for it, since it is not deallocated.",
+    means="The guest ended in an orderly shutdown from inside: a person typed shutdown, a script or a scheduled job "
+    "did, or a service was told to (auditd, an UPS, a cluster's fence). Azure shows «stopped» and goes on "
+    "charging for it, since it is not deallocated. A stop from Azure's side ends in the same lines; a kernel "
+    "that prints its notes then says before them that Hyper-V asked for it.",
     looks_like=(
         "reboot: Power down",
         "systemd-shutdown[1]: Powering off.",
         "PowerState/stopped",
     ),
     not_to_confuse=(
-        "P01: the VM was stopped or deallocated from Azure's side, which the Activity Log shows.",
+        "P01: the VM was stopped from Azure's side: «hv_utils: Shutdown request received», and the Activity Log.",
         "B21: auditd does it in every boot, because its disk is full.",
         "«reboot: Restarting system»: a restart; the next boot follows.",
     ),
-    signs=(serial_boot(settled_by_a_prompt=False), Sign(Need.VM_MODEL, _stopped_by_itself)),
+    signs=(Sign(Need.SERIAL_LOG, _went_off), Sign(Need.VM_MODEL, _stopped_by_itself)),
     remedies=(
         Remedy(
             "start the VM",
