@@ -5,7 +5,7 @@ from __future__ import annotations
 from azext_vmagent.causes.known_cause import KnownCause, Remedy, System, Where
 from azext_vmagent.causes.known_cause import Variant as V
 from azext_vmagent.causes.offline_repair import LINUX, RESTORE, alar, at_boot_menu, button, by_hand
-from azext_vmagent.causes.signs import serial_boot
+from azext_vmagent.causes.signs import screen_says, serial_boot
 from azext_vmagent.facts.serial_signature import Kind, signature
 from azext_vmagent.model import Scenario
 
@@ -39,7 +39,7 @@ GRUB_RESCUE = KnownCause(
         "B17: the firmware does not even find a boot loader.",
         "An «error:» line in a boot that goes on to the kernel is harmless.",
     ),
-    signs=(serial_boot(),),
+    signs=(serial_boot(), screen_says(r"grub rescue ?>|Entering rescue mode", "the screen shows GRUB's rescue prompt")),
     signatures=(
         signature(
             Kind.GRUB,
@@ -86,7 +86,10 @@ GRUB_PROMPT = KnownCause(
         "B07: there is a menu; the kernel or initramfs that it names is missing.",
         "A boot menu that waits for its countdown is no fault.",
     ),
-    signs=(serial_boot(),),
+    signs=(
+        serial_boot(),
+        screen_says(r"Minimal BASH-like line editing|(?<!\w)grub> ", "the screen shows GRUB's prompt"),
+    ),
     variants=(V("loader-prompt", "The boot loader (BSD) finds no kernel and waits at its prompt"),),
     remedies=(*_REINSTALL, RESTORE),
     links=(_GRUB_LINK,),
@@ -113,7 +116,14 @@ NO_LOADER = KnownCause(
         "B18: a boot loader is there and Secure Boot refuses it.",
         "B15: GRUB was started and misses its own files.",
     ),
-    signs=(serial_boot(),),
+    signs=(
+        serial_boot(),
+        screen_says(
+            r"boot loader did not load an operating system|No operating system was loaded|Start PXE over IPv"
+            r"|No UEFI-compatible file system|No boot(?:able)? (?:image|device) was found",
+            "the firmware says so on the screen",
+        ),
+    ),
     remedies=(
         button("efifix", "reinstall the EFI boot loader (a generation 2 Linux VM)"),
         *by_hand("recreate the EFI system partition or check it with fsck.vfat -n", link=_UEFI_LINK),
@@ -143,7 +153,14 @@ SECURE_BOOT = KnownCause(
         "B17: there is no boot loader at all.",
         "«prohibited by secure boot policy» for a font or a module in a boot that goes on is harmless.",
     ),
-    signs=(serial_boot(),),
+    signs=(
+        serial_boot(),
+        screen_says(
+            r"hash (?:and certificate )?(?:are|is) not allowed|Security Violation|Secure Boot (?:Violation|policy)"
+            r"|bad shim signature|SBAT self-check failed",
+            "the screen says so",
+        ),
+    ),
     signatures=(
         signature(
             Kind.FIRMWARE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from azext_vmagent.causes.known_cause import KnownCause, Need, Scene, Seen, Sign
+from azext_vmagent.causes.known_cause import KnownCause, Need, Remedy, Scene, Seen, Sign, Where
 from azext_vmagent.causes.known_cause import Variant as V
 from azext_vmagent.causes.offline_repair import (
     LINUX,
@@ -12,7 +12,6 @@ from azext_vmagent.causes.offline_repair import (
     RESTART,
     RESTORE,
     alar,
-    by_hand,
     on_console,
 )
 from azext_vmagent.causes.signs import serial_boot
@@ -23,6 +22,20 @@ from azext_vmagent.model import Reason, Scenario
 _FSTAB_LINK = LINUX + "linux-virtual-machine-cannot-start-fstab-errors"
 _DAMAGE_LINK = LINUX + "linux-recovery-cannot-start-file-system-errors"
 _SNAPSHOT_FIRST = "a repair of a damaged file system can lose data: take a snapshot of the disk first"
+
+
+def _repairs(tool: str) -> tuple[Remedy, ...]:
+    """A repair on a copy of the disk, by ALAR or by hand with ``tool``."""
+    by_hand = Remedy(
+        f"in place of step 2, by hand: log in to the repair VM, run {tool} -n on the file system while it is not "
+        "mounted, and without -n if that looks right",
+        where=Where.ANYWHERE,
+        effect="shows what would be changed before it is",
+        risk=_SNAPSHOT_FIRST,
+        link=_DAMAGE_LINK,
+    )
+    return (*alar("corrupt", "let ALAR try the repairs that lose nothing", _SNAPSHOT_FIRST), by_hand)
+
 
 XFS = KnownCause(
     code="B04",
@@ -56,11 +69,7 @@ XFS = KnownCause(
     ),
     covers=("B02", "B05"),
     remedies=(
-        *by_hand(
-            "run xfs_repair -n on the file system while it is not mounted, and without -n if that looks right",
-            link=_DAMAGE_LINK,
-        ),
-        *alar("corrupt", "let ALAR try repairs that lose nothing", _SNAPSHOT_FIRST)[1:2],
+        *_repairs("xfs_repair"),
         RESTORE,
     ),
     links=(_DAMAGE_LINK,),
@@ -160,11 +169,7 @@ EXT4 = KnownCause(
             "/etc/fstab",
             link=_DAMAGE_LINK,
         ),
-        *by_hand(
-            "run fsck -n on the file system while it is not mounted, and without -n if that looks right",
-            link=_DAMAGE_LINK,
-        ),
-        *alar("corrupt", "let ALAR try repairs that lose nothing", _SNAPSHOT_FIRST)[1:2],
+        *_repairs("fsck"),
         RESTORE,
     ),
     links=(_DAMAGE_LINK, _FSTAB_LINK),
@@ -226,10 +231,7 @@ FSCK = KnownCause(
             risk=_SNAPSHOT_FIRST,
             link=_DAMAGE_LINK,
         ),
-        *by_hand(
-            "run fsck -n on the file system while it is not mounted, and without -n if that looks right",
-            link=_DAMAGE_LINK,
-        ),
+        *_repairs("fsck"),
         RESTORE,
     ),
     links=(_DAMAGE_LINK,),

@@ -13,7 +13,7 @@ from azext_vmagent.causes.offline_repair import (
     by_hand,
     on_console,
 )
-from azext_vmagent.causes.signs import serial_boot, serial_line
+from azext_vmagent.causes.signs import screen_says, serial_boot, serial_line
 from azext_vmagent.facts.serial_signature import Kind, signature
 from azext_vmagent.model import Scenario
 
@@ -120,7 +120,13 @@ EMERGENCY_MODE = KnownCause(
         "B36: it was an earlier boot; the newest one came up.",
         "A manual page or a message of the day that quotes these words.",
     ),
-    signs=(serial_boot(),),
+    signs=(
+        serial_boot(),
+        screen_says(
+            r"You are in (?:emergency|rescue) mode|Welcome to emergency mode|Give root password for maintenance",
+            "the screen shows it",
+        ),
+    ),
     variants=(
         V("single-user-mode", "The boot stopped in single-user mode"),
         V("rescue-mode", "The boot stopped in rescue mode"),

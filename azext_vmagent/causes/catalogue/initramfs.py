@@ -13,7 +13,7 @@ from azext_vmagent.causes.offline_repair import (
     by_hand,
     on_console,
 )
-from azext_vmagent.causes.signs import serial_boot
+from azext_vmagent.causes.signs import screen_says, serial_boot
 from azext_vmagent.facts.serial_signature import DRACUT, KERNEL, STATUS, Kind, signature
 from azext_vmagent.model import Scenario
 
@@ -39,7 +39,10 @@ VFS_ROOT = KnownCause(
         "B13: the Hyper-V storage driver is switched off: the same panic, and no disk in the partition list.",
         "«Initramfs unpacking failed: Decoding failed» in a boot that goes on is a known harmless line of Ubuntu.",
     ),
-    signs=(serial_boot(),),
+    signs=(
+        serial_boot(),
+        screen_says(r"not syncing: VFS: Unable to mount root", "the screen shows the kernel's last words"),
+    ),
     signatures=(
         signature(
             Kind.CAUSE,
@@ -105,7 +108,12 @@ INIT_KILLED = KnownCause(
         "B20: the initramfs stays in control and says that it cannot switch to the root file system.",
         "B19: init stops by itself because the SELinux policy does not load.",
     ),
-    signs=(serial_boot(),),
+    signs=(
+        serial_boot(),
+        screen_says(
+            r"not syncing: (?:Attempted to kill init|No working init found)", "the screen shows the kernel's last words"
+        ),
+    ),
     signatures=(
         signature(
             Kind.PANIC,
@@ -168,7 +176,13 @@ DRACUT_NO_ROOT = KnownCause(
         "B33: the disk is there and encrypted, and its key is not.",
         "B34: a dracut shell without any error above was asked for (rd.break).",
     ),
-    signs=(serial_boot(),),
+    signs=(
+        serial_boot(),
+        screen_says(
+            r"dracut:/\S{0,40}#|Dracut Emergency Shell|Generating .{0,3}/run/initramfs/rdsosreport",
+            "the screen shows dracut's shell",
+        ),
+    ),
     signatures=(
         signature(
             Kind.STOPPER,
@@ -226,7 +240,10 @@ INITRAMFS_SHELL = KnownCause(
         "B13: no disk at all, because the Hyper-V storage driver is off.",
         "«Gave up waiting for suspend/resume device» delays a boot and does not stop it.",
     ),
-    signs=(serial_boot(),),
+    signs=(
+        serial_boot(),
+        screen_says(r"Gave up waiting for root|\(initramfs\)", "the screen shows the initramfs' prompt"),
+    ),
     covers=("B02",),
     remedies=(
         at_boot_menu("correct root= in the line that begins with linux, then Ctrl+X"),

@@ -8,7 +8,7 @@ from azext_vmagent.causes.known_cause import Kind as Nature
 from azext_vmagent.causes.known_cause import KnownCause, Need, Remedy, Scene, Seen, Sign, System, Where
 from azext_vmagent.causes.known_cause import Variant as V
 from azext_vmagent.causes.offline_repair import LINUX, REDEPLOY, RESTART, alar, at_boot_menu, by_hand, on_console
-from azext_vmagent.causes.signs import inside, serial_boot, serial_words
+from azext_vmagent.causes.signs import inside, screen_says, serial_boot, serial_words
 from azext_vmagent.facts.host_metrics import CpuState, NetworkTrend
 from azext_vmagent.facts.reading import HOST_METRICS
 from azext_vmagent.facts.serial_signature import KERNEL, Kind, signature
@@ -58,7 +58,13 @@ KERNEL_FAULT = KnownCause(
         "«WARNING: CPU: 1 PID: … at …» with a call trace is a warning, no fault.",
         "«panic=-1» or «oops=panic» on the command line is a setting.",
     ),
-    signs=(serial_boot(settled_by_a_prompt=False),),
+    signs=(
+        serial_boot(settled_by_a_prompt=False),
+        screen_says(
+            r"not syncing: (?:Fatal exception|Fatal machine check)|kernel BUG at ",
+            "the screen shows the kernel's last words",
+        ),
+    ),
     signatures=(
         signature(
             Kind.PANIC,
