@@ -97,11 +97,16 @@ def hung_remedies(facts: Facts) -> tuple[NextStep, ...]:
     return (restart_step(facts), *((redeploy,) if redeploy else ()))
 
 
-def serial_remedies(cause: Cause | None, facts: Facts) -> tuple[NextStep, ...]:
+def boot_remedies(cause: Cause | None, facts: Facts) -> tuple[NextStep, ...]:
     """What the catalogue advises against this cause; where none is known, what finds it."""
+    return known_remedies(cause, facts) or next_steps(EMERGENCY_MODE, facts, Wish(), None)
+
+
+def known_remedies(cause: Cause | None, facts: Facts) -> tuple[NextStep, ...]:
+    """What the catalogue advises against this cause; nothing where it does not know it."""
     known = find_cause(cause.code) if cause is not None else None
-    if cause is None or known is None or not known.remedies:
-        return next_steps(EMERGENCY_MODE, facts, Wish(), None)
+    if cause is None or known is None:
+        return ()
     return next_steps(known, facts, Wish(), cause.culprit)
 
 

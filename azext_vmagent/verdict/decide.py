@@ -116,7 +116,7 @@ def _not_booted(facts: Facts, _wish: Wish) -> Verdict | None:
             say.out(Scenario.AGENT_STOPPED, "the newest boot never came as far as its services", SERIAL_LOG),
             say.out(Scenario.NETWORK_DOWN, "the newest boot shows no login prompt", SERIAL_LOG),
         ),
-        next_steps=boot.hung_remedies(facts) if hung and cause is None else boot.serial_remedies(cause, facts),
+        next_steps=boot.hung_remedies(facts) if hung and cause is None else boot.boot_remedies(cause, facts),
     )
 
 
@@ -350,15 +350,15 @@ def _network_down(facts: Facts, wish: Wish, dead_port: bool) -> Verdict:
                 else ()
             ),
         ),
-        next_steps=tuple(dict.fromkeys((*boot.serial_remedies(named, facts), *network.remedies(facts))))
-        if named
-        else network.remedies(facts),
+        next_steps=(*boot.known_remedies(named, facts), *network.remedies(facts)),
     )
 
 
 def _os_runs(facts: Facts) -> Reason:
     if signs.console_lives(facts):
         return say.out(Scenario.OS_NOT_RUNNING, "kernel and getty answer on the console now", SERIAL_CONSOLE)
+    if facts.metrics is None or facts.metrics.cpu is not CpuState.ALIVE:
+        return say.out(Scenario.OS_NOT_RUNNING, "the newest boot came as far as its network", SERIAL_LOG)
     return say.out(
         Scenario.OS_NOT_RUNNING,
         "the newest boot reached its prompt and the processor is at work",

@@ -17,6 +17,7 @@ from azext_vmagent.verdict.decide import decide
 from tests.verdict.build import (
     CLOSED,
     DROP,
+    NO_NETWORK,
     NOT_READY,
     OPEN,
     PROMPT,
@@ -247,3 +248,10 @@ def test_what_the_serial_log_names_is_the_cause_and_its_remedies_come_first():
     bare = decide(facts(vm=NOT_READY, serial=replace(log, cause_code=None, deciding=())), WISH)
     assert bare.cause.code == "I01"
     assert found.next_steps[-len(bare.next_steps) :] == bare.next_steps
+
+
+def test_a_processor_that_nobody_looked_at_is_not_said_to_be_at_work():
+    found = decide(facts(vm=NOT_READY, serial=NO_NETWORK), WISH)
+    assert [reason.what for reason in found.ruled_out] == ["the newest boot came as far as its network"]
+    seen = decide(facts(vm=NOT_READY, serial=NO_NETWORK, metrics=metrics(NetworkTrend.FELL)), WISH)
+    assert "the processor is at work" in seen.ruled_out[0].what
