@@ -135,14 +135,14 @@ def _starts(console: Console, times: dict[int, float]) -> list[int]:
             starts += [index] if over and _systemd_follows(console, index) else []
             loading = over = False
         elif time is not None:
-            starts += [index] if _fell(clock, time) else []
+            starts += [index] if _fell(clock, time) and not _is_repeat(console, index) else []
             clock = time
     return starts
 
 
 def _fell(before: float, after: float) -> bool:
     """Whether the kernel's clock fell so far that it must have started again: lines out of order differ by less."""
-    return after < 3 and before > 20
+    return after < 3 and before > 10
 
 
 def _systemd_follows(console: Console, index: int) -> bool:
@@ -170,7 +170,7 @@ def _candidates(console: Console, times: dict[int, float]) -> list[int]:
 
 
 def _is_repeat(console: Console, index: int) -> bool:
-    """Whether this banner begins no boot: someone reads old messages, or the kernel repeats them on another console."""
+    """Whether a banner or an early time begins no boot: someone reads old messages, or another console gets them."""
     before = [console.ascii_segment(at) for at in range(max(0, index - 3), index)]
     return any(REPLAY.match(segment[:300]) or _CONSOLE_HANDOVER.search(segment[:300]) for segment in before)
 

@@ -32,7 +32,10 @@ _SHELLS = frozenset({Kind.EMERGENCY, Kind.DRACUT, Kind.INITRAMFS})
 _DISK_FAULTS = frozenset({"xfs-corrupt", "ext4-corrupt", "disk-read-only", "storage-offline", "disk-io-error"})
 _WAITS_FOR_A_PERSON = frozenset({Kind.GRUB, Kind.FIRMWARE})
 
-_SYSLOG = re.compile(r"^[A-Z][a-z]{2} [ \d]\d [\d:]{8} \S{1,80} (?!kernel)\S{1,80}: ")
+_SYSLOG = re.compile(
+    r"^(?:<\d{1,3}>)?(?:[A-Z][a-z]{2} [ \d]\d [\d:]{8}|\d{4}-\d\d-\d\dT[\d:.]{8,15}(?:Z|[+-]\d\d:\d\d)) "
+    r"\S{1,80} (?!kernel)\S{1,80}: "
+)
 _AGENT_LOG = re.compile(r"^\d{4}-\d\d-\d\dT[\d:.]+Z [A-Z]+ ")
 _TRACE = re.compile(
     r"^(?:\[ {0,6}\d{1,8}\.\d{1,6}\](?:\[ *[TC]?\d+\])?)? {0,8}"
