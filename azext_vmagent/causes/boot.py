@@ -120,4 +120,4 @@ def why_off(facts: Facts) -> Cause | None:
 
 def before_a_start(why: Cause | None, facts: Facts) -> tuple[NextStep, ...]:
     """What a VM that switched itself off needs so that its next boot does not end the same way; nothing for most."""
-    return serial_remedies(why, facts) if why is not None and why.code == AUDIT_HALT.code else ()
+    return boot_remedies(why, facts) if why is not None and why.code == AUDIT_HALT.code else ()

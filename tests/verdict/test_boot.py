@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from azext_vmagent.causes.boot import serial_cause, serial_remedies
+from azext_vmagent.causes.boot import boot_remedies, serial_cause
 from azext_vmagent.causes.catalogue import every_cause, find_cause, serial_signatures
 from azext_vmagent.causes.known_cause import KnownCause
 from azext_vmagent.facts.serial_log import Outlook, SerialEvent, SerialLogFacts, SerialState, parse_serial_log
@@ -118,7 +118,7 @@ def test_a_code_without_an_entry_is_still_said():
         serial(Outlook.NOT_BOOTED, SerialState.PANIC, deciding=(line,), cause_code="B99", cause_slug="odd-words")
     )
     assert found == Cause("B99", "odd-words", "Odd words", "What it means: the line", None)
-    assert "az serial-console connect" in (serial_remedies(found, facts(vm=NOT_READY))[0].command or "")
+    assert "az serial-console connect" in (boot_remedies(found, facts(vm=NOT_READY))[0].command or "")
 
 
 BOOT = [
@@ -135,7 +135,7 @@ def test_a_boot_that_failed_is_told_in_the_words_of_its_entry(case):
     entry = find_cause(cause.code)
     assert entry is not None
     assert cause.slug in entry.slugs()
-    steps = serial_remedies(cause, facts(vm=NOT_READY))
+    steps = boot_remedies(cause, facts(vm=NOT_READY))
     assert [step.action for step in steps] == [remedy.action for remedy in entry.remedies]
     assert all(step.link for step in steps)
 
