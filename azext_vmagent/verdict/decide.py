@@ -37,6 +37,7 @@ from azext_vmagent.verdict import signs
 from azext_vmagent.verdict.inside import decide_inside
 from azext_vmagent.verdict.saved_log import decide_saved_log
 from azext_vmagent.verdict.settling import settle
+from azext_vmagent.verdict.shown import decide_health_report, decide_screen
 from azext_vmagent.verdict.unseen import not_checked
 
 #: bytes a minute that an idle guest sends for its agent alone, with room; a step from below it may be the agent's own
@@ -415,6 +416,14 @@ def _rest(facts: Facts, wish: Wish) -> Verdict:
     return _outside_uncertain(facts, wish, every, summary)
 
 
+def _screen(facts: Facts, wish: Wish) -> Verdict | None:
+    return decide_screen(facts, wish)
+
+
+def _health_report(facts: Facts, wish: Wish) -> Verdict | None:
+    return decide_health_report(facts, wish)
+
+
 def _saved_log(facts: Facts, wish: Wish) -> Verdict | None:
     return decide_saved_log(facts, wish)
 
@@ -426,10 +435,12 @@ RULES: tuple[Rule, ...] = (
     _no_agent,
     _young,
     _platform_event,
+    _screen,
     _booting,
     _programs_hang,
     _ready,
     _network_or_hang,
+    _health_report,
     _saved_log,
     _agent_or_wire_server,
     _rest,

@@ -88,8 +88,9 @@ BUGCHECK = KnownCause(
         serial_boot(),
         screen_shows(ScreenKind.BLUE_SCREEN),
         screen_says(
-            r"your (?:pc|device) ran into a problem|\*\*\* stop: ?(?P<culprit>0x[0-9a-f]{8})"
-            r"|a problem has been detected and windows has been shut down",
+            r"your (?:pc|device|computer) ran into a problem|問題が発生したため"
+            r"|\*\*\* stop: ?(?P<culprit>0x[0-9a-f]{8})"
+            r"|a problem has been detected and windows has been shut down|stop code: ?[a-z0-9]",
             "the screen shows Windows' stop message",
         ),
     ),
@@ -171,7 +172,8 @@ BOOT_MANAGER = KnownCause(
         screen_shows(ScreenKind.BOOT_ERROR),
         screen_says(
             r"(?:status|error code): ?(?P<culprit>0xc0[0-9a-f]{6})\b|windows failed to start\."
-            r"|boot configuration data for your pc is missing"
+            r"|boot configuration data for your pc is missing|your (?:pc|device|pc/device) needs to be repaired"
+            r"|automatic repair couldn.t repair"
             r"|bootmgr (?:is (?:missing|compressed)|image is corrupt)",
             "the screen shows an error of Windows' boot manager",
         ),
@@ -221,7 +223,9 @@ AT_WORK = KnownCause(
             r"session|user)"
             r"|working on (?:windows )?updates|installing (?:windows|updates?) \d|keep your pc on until"
             r"|undoing changes|reverting changes|configuring windows updates|applying update operations"
-            r"|stopping services|don.t turn off your (?:pc|computer)",
+            r"|stopping services|don.t turn off your (?:pc|computer)|applying computer settings"
+            r"|scanning and repairing drive|checking file system on|preparing (?:to configure windows|automatic repair)"
+            r"|windows の準備|更新プログラムを構成|電源を切らないで",
             "the screen says that Windows is at work on updates or policies",
         ),
     ),
@@ -315,7 +319,7 @@ SAFE_MODE = KnownCause(
     not_to_confuse=("I18: the adapter is down in a Windows that started as usual.",),
     signs=(
         Sign(Need.HEALTH_REPORT, _safe_boot, _system_told),
-        screen_says(r"\bsafe mode\b(?! ?with)", "the screen says «Safe Mode»"),
+        screen_says(r"\bsafe mode\b(?! ?with)|セーフ ?モード", "the screen says «Safe Mode»"),
     ),
     covers=("I18",),
     remedies=(

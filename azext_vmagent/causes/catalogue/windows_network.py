@@ -290,6 +290,7 @@ ADAPTER_DOWN = KnownCause(
         health_report(_no_network, _tells_adapters),
         only_when(_silent, health_report(_fixed_address, _tells_adapters, "windows-dhcp-off")),
     ),
+    covers=("I01",),
     variants=(Variant("windows-dhcp-off", "The guest's network adapter does not use DHCP"),),
     remedies=(
         Remedy(
@@ -336,7 +337,7 @@ DHCP_CLIENT = KnownCause(
     ),
     not_to_confuse=("I18: the service runs, and the adapter is off or has a fixed address.",),
     signs=(guest_shows(_dhcp_client_off, "service"), health_report(_dhcp_client, _tells_dhcp_client)),
-    covers=("I18",),
+    covers=("I18", "I01"),
     remedies=(
         Remedy(
             "start the service (PowerShell on the serial console: SAC, cmd, log in)",
