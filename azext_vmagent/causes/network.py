@@ -5,6 +5,9 @@ from __future__ import annotations
 import shlex
 
 from azext_vmagent.causes.access import az_vm, in_guest, vm_arguments
+from azext_vmagent.causes.catalogue.network_device import MISSING
+from azext_vmagent.causes.catalogue.network_interface import DOWN, NO_ADDRESS, NO_ROUTES, STATIC_ADDRESS
+from azext_vmagent.causes.catalogue.wire_server_path import ROUTE
 from azext_vmagent.channels.choice import Wish
 from azext_vmagent.facts.guest import GuestFacts, Interface
 from azext_vmagent.facts.reading import Facts
@@ -12,12 +15,10 @@ from azext_vmagent.model import Cause, NextStep
 
 LINK = "https://learn.microsoft.com/troubleshoot/azure/virtual-machines/linux/reset-network-interface-azure-linux-vm"
 
-NIC_DOWN = Cause(
-    "I01",
-    "network-interface-down",
-    "The guest's network is down",
+NIC_DOWN = DOWN.named(
     "The interface was taken down, is without an address, has a static address or gateway that does not fit, or a"
     " firewall in the guest drops everything: only a look inside tells which.",
+    title="The guest's network is down",
 )
 _DEAD_NEIGHBOUR = ("FAILED", "INCOMPLETE")
 
@@ -34,7 +35,7 @@ def inside_cause(guest: GuestFacts, given_address: str | None) -> Cause | None:
     if not azures:
         if guest.default_routes is None:
             return None
-        return Cause("I02", "network-interface-missing", "The guest has no network interface", "Only lo is there.")
+        return MISSING.named("Only lo is there.")
     return _interface_cause(azures[0], guest, given_address) or _route_cause(azures[0], guest)
 
 
@@ -42,10 +43,10 @@ def _interface_cause(primary: Interface, guest: GuestFacts, given_address: str |
     name = primary.name
     if primary.admin_up is False:
         title = f"The guest's network interface {name} is down"
-        return Cause("I01", "network-interface-down", title, "Somebody or something took it down.", name)
+        return DOWN.named("Somebody or something took it down.", name, title=title)
     if primary.carrier in ("DOWN", "LOWERLAYERDOWN"):
         title = f"The guest's network interface {name} has no carrier"
-        return Cause("I01", "network-interface-down", title, "It is up, its link is not.", name)
+        return DOWN.named("It is up, its link is not.", name, title=title)
     elsewhere = guest.route.kind == "unicast" and guest.route.device != name  # a bond over it has the address
     if not primary.addresses and not elsewhere:
         clients = ", ".join(guest.dhcp_clients or ())
@@ -53,15 +54,13 @@ def _interface_cause(primary: Interface, guest: GuestFacts, given_address: str |
         if guest.dhcp_clients == ():
             detail = "No DHCP client runs."
         title = f"The guest's network interface {name} has no IPv4 address"
-        return Cause("I07", "interface-without-address", title, detail, name)
+        return NO_ADDRESS.named(detail, name, title=title)
     held = {address.partition("/")[0] for one in guest.interfaces for address in one.addresses}
     if primary.addresses and given_address and given_address not in held:
-        return Cause(
-            "I05",
-            "static-address-wrong",
-            f"The guest's network interface {name} has an address that Azure did not give it",
+        return STATIC_ADDRESS.named(
             f"Azure gave {given_address}: what is sent to it, or back to the guest, never arrives.",
             f"{name} {primary.addresses[0]}",
+            title=f"The guest's network interface {name} has an address that Azure did not give it",
         )
     return None
 
@@ -70,17 +69,17 @@ def _route_cause(primary: Interface, guest: GuestFacts) -> Cause | None:
     gateway = guest.route.gateway
     if gateway and guest.neighbours.get(gateway) in _DEAD_NEIGHBOUR:
         lines = [line for line in guest.default_routes or () if f"via {gateway} " in f"{line} "]
-        return Cause(
-            "N08",
-            "gateway-wrong",
-            f"The guest's gateway {gateway} does not answer",
+        return ROUTE.named(
             f"The kernel's word on it: {guest.neighbours[gateway]}.",
             (lines[0] if lines else guest.route.text).strip(),
+            "gateway-wrong",
+            f"The guest's gateway {gateway} does not answer",
         )
     if guest.route.kind == "none" and not guest.default_routes:
-        title = "The guest has an address and no route out"
-        return Cause(
-            "I13", "no-default-route", title, "There is no default route, and none to the Wire Server.", primary.name
+        return NO_ROUTES.named(
+            "There is no default route, and none to the Wire Server.",
+            primary.name,
+            title="The guest has an address and no route out",
         )
     return None
 
@@ -92,11 +91,11 @@ def inside_remedies(cause: Cause, facts: Facts, wish: Wish) -> tuple[NextStep, .
     quoted = shlex.quote(name)
     renew = _renew(quoted, guest)
     command = {
-        "I01": f"ip link set {quoted} up && {renew}",
-        "I05": f"ip -4 addr flush dev {quoted} && {renew}",
-        "I07": renew,
-        "I13": renew,
-        "N08": f"ip -4 route flush default; {renew}",
+        DOWN.code: f"ip link set {quoted} up && {renew}",
+        STATIC_ADDRESS.code: f"ip -4 addr flush dev {quoted} && {renew}",
+        NO_ADDRESS.code: renew,
+        NO_ROUTES.code: renew,
+        ROUTE.code: f"ip -4 route flush default; {renew}",
     }.get(cause.code)
     step = NextStep(
         "in the guest, as root: let the interface be what Azure's DHCP says",

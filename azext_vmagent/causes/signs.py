@@ -127,18 +127,15 @@ def serial_line(needle: str, pattern: str = "", what: str = "", settles: Callabl
     return Sign(Need.SERIAL_LOG, look, settles or (lambda _: False))
 
 
-def serial_unrecovered(*kinds: str) -> Sign:
-    """As ``serial_words``, without what a later line of the boot takes back: an address, a peer that answered."""
+def unrecovered(sign: Sign) -> Sign:
+    """What the sign sees on the serial line, without what a later line takes back: an address, a peer that answered."""
 
     def look(scene: Scene, cause: KnownCause) -> Iterator[Seen]:
-        serial = scene.facts.serial
-        if serial is None:
-            return iter(())
-        recovered = max((event.line for event in serial.network if not event.code), default=0)
-        lines = [event for kind in kinds for event in getattr(serial, kind) if event.code == cause.code]
-        return _events((event for event in lines if event.line > recovered), cause)
+        network = scene.facts.serial.network if scene.facts.serial is not None else ()
+        good = max((event.line for event in network if not event.code), default=0)
+        return (seen for seen in sign.look(scene, cause) if (seen.reason.line or 0) > good)
 
-    return Sign(Need.SERIAL_LOG, look)
+    return replace(sign, look=look)
 
 
 def _events(events: Iterable[SerialEvent], cause: KnownCause) -> Iterator[Seen]:

@@ -13,8 +13,9 @@ from azext_vmagent.causes.signs import (
     guest_word,
     inside,
     serial_boot,
-    serial_unrecovered,
+    serial_words,
     told,
+    unrecovered,
 )
 from azext_vmagent.facts.guest_facts import Connect, GuestFacts
 from azext_vmagent.facts.reading import Facts
@@ -122,7 +123,7 @@ ROUTE = KnownCause(
         replace(inside("network"), settles=lambda facts: told("network", *PORTS)(facts) and _answers(facts)),
         guest_shows(_by_another_nic, "network", *PORTS),
         serial_boot(),
-        serial_unrecovered("agent"),
+        unrecovered(serial_words("agent")),
         failing_with(r"\[Errno 113\]|No route to host|No route exists to 168", "the agent has no route to it"),
     ),
     covers=("N24", "P11"),
@@ -286,7 +287,7 @@ NO_ANSWER = KnownCause(
             r"IOError|timed out|\[Errno 11[01]\]|WireServer is not responding|Protocol endpoint not found",
             "the agent got no answer from the Wire Server",
         ),
-        serial_unrecovered("agent"),
+        unrecovered(serial_words("agent")),
     ),
     remedies=(
         TEST,
