@@ -12,6 +12,7 @@ from azext_vmagent.model import Answer, Confidence, NextStep, Reason, Scenario, 
 from azext_vmagent.report.layout import LABEL, WIDTH, Style, entry
 from azext_vmagent.report.redaction import printable, safe
 from azext_vmagent.verdict.evidence_lines import age
+from azext_vmagent.verdict.naming import LOOK_ALIKE
 
 _MARKS = {State.OK: "✓", State.NOT_ASKED: "–"}
 
@@ -102,11 +103,14 @@ def _either(names: list[str]) -> str:
 def _reasons(reasons: Iterable[Reason]) -> list[str]:
     lines: list[str] = []
     for index, reason in enumerate(reasons):
-        place = ", ".join(p for p in (reason.channel, _place(reason)) if p)
-        lines += entry("because" if index == 0 else "", f"{safe(reason.what)}  [{place}]")
+        lines += entry("because" if index == 0 else "", f"{safe(reason.what)}  [{_where(reason)}]")
         if reason.excerpt:
             lines += entry("", safe(reason.excerpt), indent=2)
     return lines
+
+
+def _where(reason: Reason) -> str:
+    return ", ".join(part for part in (reason.channel, _place(reason)) if part)
 
 
 def _place(reason: Reason) -> str:
@@ -117,12 +121,18 @@ def _place(reason: Reason) -> str:
 
 
 def _ruled_out(reasons: Iterable[Reason]) -> list[str]:
-    """Scenarios that fall for the same reason share a line: ``not 3, 4   the SSH port greets``."""
+    """Scenarios that fall for the same reason share a line: ``not 3, 4   the SSH port greets``; look-alikes follow."""
     grouped: dict[str, list[str]] = {}
+    look_alikes = []
     for reason in reasons:
-        number = reason.scenario.number if reason.scenario else None
-        grouped.setdefault(safe(reason.what), []).append(str(number or ""))
-    return [line for what, numbers in grouped.items() for line in entry("not " + ", ".join(numbers), what)]
+        what = safe(reason.what)
+        if what.startswith(LOOK_ALIKE):
+            look_alikes += entry(LOOK_ALIKE.rstrip(": "), f"{what.removeprefix(LOOK_ALIKE)}  [{_where(reason)}]")
+        else:
+            grouped.setdefault(what, []).append(str((reason.scenario and reason.scenario.number) or ""))
+    return [
+        line for what, numbers in grouped.items() for line in entry("not " + ", ".join(numbers), what)
+    ] + look_alikes
 
 
 def _unknown(verdict: Verdict) -> list[str]:

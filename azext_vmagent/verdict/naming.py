@@ -23,6 +23,8 @@ _BROKEN = (
     Scenario.OS_NOT_RUNNING,
     Scenario.AGENT_DEGRADED,
 )
+#: what is said of a line that looks like a fault and is none begins so
+LOOK_ALIKE = "no fault: "
 #: the next steps of a more specific cause come first; more than these hide what the rules say
 _STEPS = 3
 
@@ -92,7 +94,7 @@ def _others(verdict: Verdict, named: Iterable[Cause], found: Iterable[Finding]) 
 def _look_alikes(there: Iterable[Finding]) -> tuple[Reason, ...]:
     """What looks like a fault and is none, each with the newest line that shows it."""
     return tuple(
-        replace(finding.seen[-1].reason, what=f"no fault: {finding.known.title}")
+        replace(finding.seen[-1].reason, what=LOOK_ALIKE + finding.known.title)
         for finding in there
         if finding.known.kind is Kind.BENIGN
     )

@@ -14,7 +14,7 @@ from azext_vmagent.facts.host_metrics import NetworkTrend
 from azext_vmagent.facts.port import PortOutcome
 from azext_vmagent.facts.reading import SSH
 from azext_vmagent.flow import Diagnosis
-from azext_vmagent.model import Answer, State
+from azext_vmagent.model import Answer, Reason, State
 from azext_vmagent.report.layout import Style
 from azext_vmagent.report.text import report, step_line
 from azext_vmagent.verdict.decide import decide
@@ -174,3 +174,11 @@ def test_a_step_shows_how_it_ended_what_was_seen_and_how_long_it_took(state, mar
 
 def test_a_step_that_was_not_taken_shows_no_time():
     assert step_line(Answer("ssh", State.NOT_ASKED, "no --ssh-user given"), PLAIN).endswith("no --ssh-user given")
+
+
+def test_a_look_alike_is_said_to_be_none_with_its_place():
+    seen = Reason("no fault: A log collector was killed in its own limit", "serial log", line=812)
+    known = CASES["4"]
+    verdict = replace(decide(known, WISH), ruled_out=(seen,))
+    lines = report(Diagnosis(known, verdict, ()), PLAIN)
+    assert "  no fault   A log collector was killed in its own limit  [serial log, line 812]" in lines
