@@ -248,3 +248,11 @@ def test_the_double_is_what_the_probe_would_print():
     assert lines[0] == "vmagent-probe-windows 1 json"
     assert json.loads("".join(lines[1:-2]))["services"][0] == RD_AGENT
     assert max(map(len, lines)) <= 78
+
+
+@pytest.mark.parametrize(("section", "name"), [
+    ("proxy", "proxy"), ("dotnet", ".NET"), ("certificates", "certificates"), ("events", "events"),
+    ("exits", "exit codes"),
+])  # fmt: skip
+def test_a_section_that_was_cut_is_missing_so_that_nothing_in_it_counts_as_absent(section, name):
+    assert name in parsed(**{section: None}).missing

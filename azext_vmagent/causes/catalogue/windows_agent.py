@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 from azext_vmagent.causes.known_cause import KnownCause, Need, Remedy, Scene, Seen, Sign, System, Variant, Where
 from azext_vmagent.causes.signs import agent_says, guest_shows, health_report, inside
+from azext_vmagent.facts.agent_log import Lifecycle
 from azext_vmagent.facts.instance_view import AgentStatus
-from azext_vmagent.facts.reading import INSTANCE_VIEW, Facts
+from azext_vmagent.facts.reading import AGENT_LOG, INSTANCE_VIEW, Facts
 from azext_vmagent.facts.windows_facts import AGENT_SERVICES, LEAST_VERSION, is_older
 from azext_vmagent.facts.windows_health_report import HealthReport, HealthService
 from azext_vmagent.model import Reason, Scenario
@@ -94,6 +95,23 @@ def _version_told(facts: Facts) -> bool:
     return bool(facts.guest and facts.guest.complete and facts.guest.windows and facts.guest.windows.agent_version)
 
 
+# -- a saved log -------------------------------------------------------------------------------------------------------
+
+
+def _log_ends_stopped(scene: Scene, _cause: KnownCause) -> Iterator[Seen]:
+    log = scene.facts.agent_log
+    if log is not None and log.windows and log.end is Lifecycle.STOPPED and log.end_line is not None:
+        last = log.end_line
+        yield Seen(Reason("the agent's log ends with its stop", AGENT_LOG, None, last.line, last.text, last.time))
+
+
+def _old_in_log(scene: Scene, _cause: KnownCause) -> Iterator[Seen]:
+    log = scene.facts.agent_log
+    if log is not None and log.windows and is_older(log.version, LEAST_VERSION):
+        what = f"the agent is version {log.version}; Azure supports {LEAST_VERSION} and newer"
+        yield Seen(Reason(what, AGENT_LOG, time=log.newest))
+
+
 # -- the entries -------------------------------------------------------------------------------------------------------
 
 STOPPED = KnownCause(
@@ -115,7 +133,11 @@ STOPPED = KnownCause(
         "W14: its program crashes at every start.",
         "WindowsAzureTelemetryService may be stopped or not there: newer agents have it built in.",
     ),
-    signs=(inside("service"), health_report(_stopped, _lists(*AGENT_SERVICES))),
+    signs=(
+        inside("service"),
+        health_report(_stopped, _lists(*AGENT_SERVICES)),
+        Sign(Need.AGENT_LOG, _log_ends_stopped),
+    ),
     remedies=(
         Remedy(
             "start the agent (elevated PowerShell in the guest)",
@@ -341,6 +363,7 @@ TOO_OLD = KnownCause(
     signs=(
         Sign(Need.VM_MODEL, _old_in_view, _version_in_view),
         Sign(Need.GUEST, inside().look, _version_told),
+        Sign(Need.AGENT_LOG, _old_in_log),
     ),
     remedies=(
         Remedy(

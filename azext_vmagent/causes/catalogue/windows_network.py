@@ -114,7 +114,8 @@ def _other_source(scene: Scene, _cause: KnownCause) -> Iterator[Seen]:
 
 def _sources_known(facts: Facts) -> bool:
     address = facts.network.private_address if facts.network else None
-    return bool(address) and told("network", "wire server 80")(facts)
+    source = facts.guest.route.source if facts.guest else None
+    return bool(address) and bool(source) and told("network", "wire server 80")(facts)
 
 
 def _not_elevated(scene: Scene, _cause: KnownCause) -> Iterator[Seen]:

@@ -201,7 +201,7 @@ WMI_DAMAGED = KnownCause(
     ),
     not_to_confuse=("W23: the service Winmgmt does not run at all.",),
     signs=(
-        guest_shows(_wmi_damaged),
+        guest_shows(_wmi_damaged, "exit codes", "service"),
         *agent_says("InstallOrUpdateGA.vbs", what="the agent's installer script failed", on_console=False),
         *agent_says(
             "Setting the new RdAgent service path in registry failed",
