@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 
 from azext_vmagent.causes.access import in_guest, in_windows, vm_arguments
@@ -63,7 +64,13 @@ def _command(remedy: Remedy, facts: Facts, wish: Wish, culprit: str | None) -> s
     filled = _filled(remedy.command, facts, culprit)
     if remedy.where is not Where.GUEST:
         return filled
-    return in_windows(facts, filled) if facts.windows else in_guest(facts, wish, filled)
+    if facts.windows:
+        # a command that ends the agent ends the Run Command that carries it
+        return filled if _ENDS_AGENT.search(filled) else in_windows(facts, filled)
+    return in_guest(facts, wish, filled)
+
+
+_ENDS_AGENT = re.compile(r"(?:Restart|Stop)-(?:Service|Process) -Name [^;|]{0,40}(?:RdAgent|WindowsAzureGuestAgent)")
 
 
 def _filled(command: str, facts: Facts, culprit: str | None) -> str:

@@ -24,6 +24,7 @@ Document = dict[str, Any]
 LOCALES = ("en-us", "ja-jp")
 #: what stands in a command for what only the VM at hand can tell
 VM, UNIT, CULPRIT = "-g RG -n VM", "waagent", "CULPRIT"
+WINDOWS_UNIT = "WindowsAzureGuestAgent"
 
 _SUGGESTIONS = 5
 _CODE = re.compile(r"([PLNIBW]\d\d)\b:?\s*")
@@ -159,12 +160,12 @@ def _diagnose(known: KnownCause) -> str | None:
 def _remedy(remedy: Remedy, system: System) -> Document:
     return {
         "action": remedy.action,
-        "command": filled(remedy.command) or None,
+        "command": filled(remedy.command, system) or None,
         "where": _where(remedy, system),
         "effect": remedy.effect or None,
         "risk": remedy.risk or None,
         "downtime": remedy.downtime or None,
-        "undo": filled(remedy.undo) or None,
+        "undo": filled(remedy.undo, system) or None,
         "link": f"{LEARN}{LOCALES[0]}/{remedy.link}" if remedy.link else None,
     }
 
@@ -185,8 +186,9 @@ def _where(remedy: Remedy, system: System) -> str | None:
     }[remedy.where]
 
 
-def filled(command: str) -> str:
+def filled(command: str, system: System) -> str:
     """A command with words in capitals for what is not known here."""
-    for name, value in (("{vm}", VM), ("{unit}", UNIT), ("{culprit}", CULPRIT)):
+    unit = WINDOWS_UNIT if system is System.WINDOWS else UNIT
+    for name, value in (("{vm}", VM), ("{unit}", unit), ("{culprit}", CULPRIT)):
         command = command.replace(name, value)
     return command

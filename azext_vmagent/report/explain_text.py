@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 
 from azext_vmagent.causes.remedies import LOSES_EPHEMERAL_DISK
-from azext_vmagent.report.explain import CULPRIT, UNIT, Document
+from azext_vmagent.report.explain import CULPRIT, UNIT, WINDOWS_UNIT, Document
 from azext_vmagent.report.layout import LABEL, WIDTH, Style, entry
 
 SYSTEMS = {"linux": "Linux", "windows": "Windows", "both": "Linux and Windows"}
@@ -66,6 +66,7 @@ def legend(remedies: Iterable[Document]) -> str:
     meanings = (
         ("RG -n VM", "RG and VM are the resource group and the name of the virtual machine"),
         (CULPRIT, f"{CULPRIT} is what a diagnosis names (verdict.cause.culprit)"),
+        (f"-Name {WINDOWS_UNIT}", f"RdAgent in place of {WINDOWS_UNIT} where that is the service that does not run"),
         (f" {UNIT}", f"the unit {UNIT} is called walinuxagent on Debian and Ubuntu"),
         *((verbs, "not where the OS disk is ephemeral, for it is lost") for verbs in LOSES_EPHEMERAL_DISK),
     )

@@ -71,7 +71,7 @@ def test_every_cause_says_what_it_is_how_it_shows_what_to_do_and_where_to_read(k
 
 @pytest.mark.parametrize("known", every_cause(), ids=lambda known: known.code)
 def test_nothing_is_too_wide_but_what_must_stay_whole(known: KnownCause):
-    commands = {explain.filled(command) for remedy in known.remedies for command in (remedy.command,)}
+    commands = {explain.filled(command, known.system) for remedy in known.remedies for command in (remedy.command,)}
     for line in text_of(known).splitlines():
         whole = "https://" in line or any(command and command in line for command in commands)
         assert whole or len(line) <= WIDTH or len(line.split(maxsplit=1)[0]) > WIDTH - 20, line
@@ -101,6 +101,13 @@ def test_relatives_forms_and_what_it_explains_are_named():
     assert "A service that was never there." in words
     assert "agent-paused: The agent's service is paused" in words
     assert "L05, L06 where both are found" in words
+
+
+def test_a_windows_service_is_not_called_by_the_name_of_a_linux_unit():
+    text = text_of(next(known for known in every_cause() if known.code == "W01"))
+    assert "Start-Service -Name WindowsAzureGuestAgent\n" in text
+    assert "-Name waagent" not in text
+    assert "RdAgent in place of WindowsAzureGuestAgent" in text
 
 
 def test_the_words_in_capitals_are_explained_only_where_they_stand():

@@ -301,6 +301,15 @@ def test_a_known_line_names_the_fault_unless_it_is_older_than_the_start(text, co
     assert code not in codes(verdict(with_said(logWaAppAgent=before)))
 
 
+def test_a_restart_of_the_agent_never_travels_through_the_agent():
+    vm = replace(HEARD, extensions=(ExtensionFacts("script", "CustomScriptExtension", "1.10", "failed", "no"),))
+    known = {**LOG, "known": [["11/14/2019 06:00:00.00", "ERROR", "RdCrypt Initialization failed."]]}
+    found = verdict(with_said(logWaAppAgent=known), vm, RUN_COMMAND)
+    assert commands(found)[0].startswith("Set-Service -Name KeyIso")
+    known["known"][0][2] = "BadImageFormatException"
+    assert commands(verdict(with_said(logWaAppAgent=known), vm, RUN_COMMAND))[0].startswith("az vm run-command invoke")
+
+
 def test_a_silent_log_is_a_hint_and_a_fresh_start_is_not_noticed_yet():
     found = verdict(with_said(time="2019-11-14T08:30:00Z"))
     assert (found.scenario, found.confidence, codes(found)) == (Scenario.AGENT_STOPPED, Confidence.WEAK, ["L28"])

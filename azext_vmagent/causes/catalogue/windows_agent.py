@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from azext_vmagent.causes.known_cause import KnownCause, Need, Remedy, Scene, Seen, Sign, System, Variant, Where
+from azext_vmagent.causes.known_cause import KnownCause, Need, Remedy, Scene, Seen, Sign, System, Variant
 from azext_vmagent.causes.signs import agent_says, guest_shows, health_report, inside
 from azext_vmagent.facts.agent_log import Lifecycle
 from azext_vmagent.facts.instance_view import AgentStatus
@@ -273,7 +273,6 @@ STUCK_STOPPING = KnownCause(
         Remedy(
             "end the stuck process; RdAgent starts the agent again (elevated PowerShell in the guest)",
             "Start-Service -Name RdAgent; Start-Sleep -Seconds 300; Stop-Process -Name WindowsAzureGuestAgent -Force",
-            where=Where.ANYWHERE,
             effect="the agent reports again within a few minutes",
             link=ARTICLE,
         ),

@@ -66,7 +66,6 @@ KEY_ISOLATION = KnownCause(
             "start CNG Key Isolation, then the agent (elevated PowerShell in the guest)",
             "Set-Service -Name KeyIso -StartupType Manual; Start-Service -Name KeyIso; "
             "Restart-Service -Name WindowsAzureGuestAgent",
-            where=Where.ANYWHERE,
             effect="the agent gets its certificate and reports again",
             link=ARTICLE,
         ),

@@ -72,7 +72,6 @@ NPCAP = KnownCause(
         Remedy(
             "disable Npcap's loopback adapter, then restart the agent (elevated PowerShell in the guest)",
             f"Get-NetAdapter -InterfaceDescription 'Npcap Loopback*' | Disable-NetAdapter -Confirm:$false; {_RESTART}",
-            where=Where.ANYWHERE,
             effect="the agent asks the other adapters alone",
             risk="Wireshark no longer sees what the VM sends to itself",
             undo="Get-NetAdapter -InterfaceDescription 'Npcap Loopback*' | Enable-NetAdapter",
@@ -220,7 +219,8 @@ WMI_DAMAGED = KnownCause(
             link=ARTICLE,
         ),
         Remedy(
-            "copy C:\\Windows\\System32\\wbem\\repository aside, then let Windows mend it",
+            "keep a copy of WMI's repository, then let Windows mend it (elevated PowerShell in the guest)",
+            r"Copy-Item -Recurse C:\Windows\System32\wbem\repository C:\Windows\System32\wbem\repository.bak; "
             "winmgmt.exe /salvagerepository",
             effect="rebuilds the repository where it is inconsistent; then install the agent again",
             risk="programs may have to register their classes anew",
@@ -257,7 +257,7 @@ FOLDER_RIGHTS = KnownCause(
             undo=r"icacls.exe C:\ /restore $env:TEMP\WindowsAzure.acl",
             link=ARTICLE,
         ),
-        Remedy("start the agent afresh", _RESTART, where=Where.ANYWHERE, effect="the agent reports again"),
+        Remedy("start the agent afresh", _RESTART, effect="the agent reports again"),
     ),
     links=(ARTICLE,),
     sources=(_VMASSIST,),
@@ -314,7 +314,6 @@ HOST_PLUGIN_CLIENT = KnownCause(
         Remedy(
             "start the agent afresh (elevated PowerShell in the guest)",
             _RESTART,
-            where=Where.ANYWHERE,
             effect="the agent sets up its client anew",
             link=ARTICLE,
         ),
