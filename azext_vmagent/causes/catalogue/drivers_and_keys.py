@@ -91,7 +91,8 @@ HYPERV_DRIVERS = KnownCause(
         signature(
             Kind.CAUSE,
             "ommand line: ",
-            r"ommand line: .{0,1500}?\b(?P<culprit>(?:modprobe\.|module_|rd\.driver\.)?(?:blacklist|initcall_blacklist)"
+            KERNEL + r"(?:Kernel c|C)ommand line: .{0,1500}?\b"
+            r"(?P<culprit>(?:modprobe\.|module_|rd\.driver\.)?(?:blacklist|initcall_blacklist)"
             r"=[\w,]{0,100}hv_(?:storvsc|vmbus)[\w,]{0,100})",
             "the kernel command line blacklists a Hyper-V driver",
             "B13 hyperv-drivers-disabled",

@@ -377,7 +377,8 @@ BREAK_LEFT = KnownCause(
         signature(
             Kind.CAUSE,
             "ommand line: ",
-            r"ommand line: .{0,1500}? (?P<culprit>rd\.break(?:=[\w-]{1,30})?|rdbreak|init=/(?:usr/)?bin/(?:ba|da)?sh"
+            KERNEL + r"(?:Kernel c|C)ommand line: .{0,1500}? "
+            r"(?P<culprit>rd\.break(?:=[\w-]{1,30})?|rdbreak|init=/(?:usr/)?bin/(?:ba|da)?sh"
             r"|break=[\w-]{1,30})(?: |$)",
             "the kernel command line asks for a shell",
             "B34 boot-break-left",
@@ -386,7 +387,8 @@ BREAK_LEFT = KnownCause(
         signature(
             Kind.CAUSE,
             "ommand line: ",
-            r"ommand line: .{0,1500}? (?P<culprit>systemd\.unit=(?:rescue|emergency)(?:\.target)?|single|emergency"
+            KERNEL + r"(?:Kernel c|C)ommand line: .{0,1500}? "
+            r"(?P<culprit>systemd\.unit=(?:rescue|emergency)(?:\.target)?|single|emergency"
             r"|rescue)(?: |$)",
             "the kernel command line asks for single-user mode",
             "B34 single-user-mode-left",
