@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 
 from azext_vmagent.facts.console_text import Console
 
@@ -56,6 +56,7 @@ _MARKS = (
 """Text that every line with a mark of a boot's beginning or end holds."""
 
 _MARK_LIMIT = 5000
+"""How many lines with a mark are looked at, and falls of the clock, from the end: bounds the time."""
 _STAMP = re.compile(r"\[ {0,6}(\d{1,8}\.\d{1,6})\]")
 _CONSOLE_HANDOVER = re.compile(r"console \[\w{1,20}\] (?:disabled|enabled)")
 
@@ -154,18 +155,16 @@ def _candidates(console: Console, times: dict[int, float]) -> list[int]:
     """The segments that may begin or end a boot, in order, and those at which the kernel's clock falls."""
     found: set[int] = set()
     for needle in filter(console.may_hold, _MARKS):
-        at = console.text.find(needle)
+        at = console.text.rfind(needle)
         hits = 0
         while at >= 0 and hits < _MARK_LIMIT:
             index = console.segment_at(at)
             found.add(index)
             hits += 1
-            at = console.text.find(needle, console.offsets[index] + len(console.segments[index]))
-    previous = (0, 0.0)
-    for index, time in times.items():
-        if _fell(previous[1], time):
-            found.update((previous[0], index))
-        previous = (index, time)
+            at = console.text.rfind(needle, 0, console.offsets[index])
+    newest_first = pairwise(reversed(times.items()))
+    falls = ((earlier, later) for (later, low), (earlier, high) in newest_first if _fell(high, low))
+    found.update(chain.from_iterable(islice(falls, _MARK_LIMIT)))
     return sorted(found)
 
 

@@ -372,3 +372,9 @@ def test_each_start_of_windows_special_console_begins_a_boot():
     assert (facts.boots, facts.boot_line, facts.outlook) == (2, 4, Outlook.BOOTING)
     firmware = "BdsDxe: starting Boot0001 from PciRoot(0x0)\r\n"
     assert parse_serial_log(f"{firmware}{start}{firmware}{start}".encode()).boots == 2
+
+
+def test_the_newest_of_very_many_boots_is_judged() -> None:
+    lines = [BANNER, "web login:"] * 6000
+    facts = judge(*lines, BANNER, "[    1.0] Kernel panic - not syncing: x y")
+    assert (facts.state, facts.boot_line) == (SerialState.PANIC, 12_001)
