@@ -201,7 +201,7 @@ def _outside(azure: Azure, target: Target, wish: Wish, deadline: Deadline, watch
         elif answer.source == SCREENSHOT and answer.state is State.NOT_ASKED:
             continue
         answers[answer.source] = answer
-        watch(told(answer))
+        watch(told(answer, serial_signatures()))
     return Evidence(target, now, answers)
 
 
@@ -336,7 +336,7 @@ def _look_at_console(azure: Azure, evidence: Evidence, deadline: Deadline, watch
     earlier = Deadline(budget.at - CHANNEL_RESERVE_SECONDS)
     call = {SERIAL_CONSOLE: lambda: azure.look_at_console(evidence.target, log, earlier)}
     answer = next(iter(ask_all(call, budget)))
-    watch(told(answer))
+    watch(told(answer, serial_signatures()))
     return replace(evidence, answers={**evidence.answers, SERIAL_CONSOLE: answer})
 
 
@@ -388,7 +388,7 @@ def _one_more_minute(
     clock.sleep(max(0.0, wait))
     call = {HOST_METRICS: lambda: azure.host_metrics(facts.target, clock.now(), deadline)}
     answer = next(iter(ask_all(call, deadline)))
-    watch(told(answer))
+    watch(told(answer, serial_signatures()))
     if answer.state is not State.OK:
         return evidence
     return replace(evidence, answers={**evidence.answers, HOST_METRICS: answer})

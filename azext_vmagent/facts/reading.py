@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 
 from azext_vmagent.facts.agent_log import AgentLogFacts, parse_agent_log
 from azext_vmagent.facts.console import ConsoleLook
@@ -88,7 +89,7 @@ def read(evidence: Evidence, known: Sequence[Signature] = ()) -> Facts:
         asked_at=evidence.collected_at,
         answers=evidence.answers,
         vm=parse_vm(vm) if vm is not None else None,
-        serial=parse_serial_log(serial, known) if serial is not None else None,
+        serial=_judged(serial, tuple(known)) if serial is not None else None,
         screenshot=screenshot.facts if isinstance(screenshot, Screenshot) else None,
         agent_log=parse_agent_log(agent_log) if agent_log is not None else None,
         metrics=parse_metrics(metrics) if metrics is not None else None,
@@ -101,10 +102,18 @@ def read(evidence: Evidence, known: Sequence[Signature] = ()) -> Facts:
     )
 
 
-def told(answer: Answer) -> Answer:
-    """The answer with a detail that says what was seen in it, for the step lines."""
+@lru_cache(maxsize=4)
+def _judged(log: bytes, known: tuple[Signature, ...]) -> SerialLogFacts:
+    """One diagnosis reads its evidence several times, and its log is the same each time."""
+    return parse_serial_log(log, known)
+
+
+def told(answer: Answer, known: Sequence[Signature] = ()) -> Answer:
+    """The answer with a detail that says what was seen in it, for the step lines. ``known`` as for ``read``."""
     if answer.state is not State.OK:
         return answer
+    if answer.source == SERIAL_LOG:
+        return replace(answer, detail=_seen_serial(_judged(answer.value, tuple(known))))
     detail = _SEEN.get(answer.source, lambda a: a.detail)(answer)
     return replace(answer, detail=detail)
 
@@ -126,8 +135,7 @@ _STATES = {
 }
 
 
-def _seen_serial(answer: Answer) -> str:
-    serial = parse_serial_log(answer.value)
+def _seen_serial(serial: SerialLogFacts) -> str:
     text = _STATES.get(serial.state, f"{serial.state.value} in the newest boot")
     return text + (f" (boot {serial.boots} in the log)" if serial.boots > 1 else "")
 
@@ -170,7 +178,6 @@ def _seen_guest(answer: Answer) -> str:
 
 _SEEN = {
     INSTANCE_VIEW: _seen_vm,
-    SERIAL_LOG: _seen_serial,
     SCREENSHOT: _seen_screenshot,
     HOST_METRICS: lambda answer: parse_metrics(answer.value).seen,
     RESOURCE_HEALTH: _seen_health,
