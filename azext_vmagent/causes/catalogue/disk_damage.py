@@ -272,7 +272,8 @@ STORAGE_GONE = KnownCause(
     not_to_confuse=(
         "I/O errors of sr0 (the provisioning DVD), fd0 and loop devices: harmless on Azure.",
         "B24: the disk is there and does not answer.",
-        "B04, B05: the file system is damaged, the disk works.",
+        "B04: XFS is damaged, the disk works.",
+        "B05: a file system is damaged, the disk works.",
     ),
     signs=(serial_boot(settled_by_a_prompt=False), Sign(Need.SERIAL_LOG, _lost_disk)),
     signatures=(

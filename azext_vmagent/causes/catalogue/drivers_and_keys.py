@@ -66,7 +66,8 @@ HYPERV_DRIVERS = KnownCause(
         "(initramfs) or dracut:/#, and not a single line of hv_storvsc in the boot",
     ),
     not_to_confuse=(
-        "B10, B11: disks are listed, and the one with the root file system is not among them.",
+        "B10: disks are listed, and the one with the root file system is not among them.",
+        "B11: the same on Debian and Ubuntu.",
         "B07: the initramfs is missing altogether.",
         "I08: only hv_netvsc is missing: the guest boots, without a network.",
     ),
@@ -139,7 +140,8 @@ ADE_KEY = KnownCause(
     ),
     not_to_confuse=(
         "B14: the key volume is there and vfat, which it needs, is switched off.",
-        "B10, B11: the disk is not encrypted.",
+        "B10: the disk is not encrypted.",
+        "B11: the same on Debian and Ubuntu.",
     ),
     signs=(serial_boot(),),
     signatures=(
@@ -152,7 +154,7 @@ ADE_KEY = KnownCause(
             20,
         ),
     ),
-    covers=("B10", "B11"),
+    covers=("B05", "B10", "B11"),
     variants=(
         V("passphrase-prompt", "The boot waits for the passphrase of an encrypted disk"),
         V("ade-key-missing", "The key of the encrypted OS disk is not there"),

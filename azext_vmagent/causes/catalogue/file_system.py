@@ -76,7 +76,7 @@ FSTAB_DEVICE = KnownCause(
             11,
         ),
     ),
-    covers=("B02",),
+    covers=("B02", "B06"),
     remedies=(
         on_console("log in as root, comment out the line in /etc/fstab, then: systemctl reboot", link=_FSTAB_LINK),
         _FSTAB_BUTTON,
@@ -115,7 +115,10 @@ EMERGENCY_MODE = KnownCause(
         "Press Enter for maintenance",
     ),
     not_to_confuse=(
-        "B01, B04, B05, B06, B14: the reason, where the log tells it.",
+        "B01: a disk of /etc/fstab is not there, by the lines above.",
+        "B04: XFS is damaged, by the kernel's lines above.",
+        "B05: a file system cannot be mounted, by the lines above.",
+        "B06: fsck waits for a person.",
         "B34: the kernel command line asks for it.",
         "B36: it was an earlier boot; the newest one came up.",
         "A manual page or a message of the day that quotes these words.",

@@ -53,7 +53,10 @@ KERNEL_FAULT = KnownCause(
         "Oops: 0000 [#1] SMP PTI",
     ),
     not_to_confuse=(
-        "B07, B08, B19, B23, B24, B26: a panic that says why.",
+        "B07: a panic for want of a root file system.",
+        "B08: a panic because init ended.",
+        "B23: a panic because a processor was stuck.",
+        "B26: a panic for lack of memory.",
         "RIP: 0010:topology_sane.isra on large AMD sizes is a warning and harmless.",
         "«WARNING: CPU: 1 PID: … at …» with a call trace is a warning, no fault.",
         "«panic=-1» or «oops=panic» on the command line is a setting.",
@@ -132,6 +135,7 @@ CPU_STUCK = KnownCause(
             20,
         ),
     ),
+    covers=("B25",),
     variants=(
         V("os-hung", "The guest OS hangs"),
         V("hard-lockup", "A processor of the guest is stuck with interrupts off"),
@@ -323,8 +327,7 @@ HUGE_PAGES = KnownCause(
     ),
     remedies=(
         at_boot_menu(
-            "add vm.nr_hugepages=0 or systemd.mask=systemd-sysctl.service to the line that begins with linux, "
-            "and remove hugepages= from it"
+            "add systemd.mask=systemd-sysctl.service to the line that begins with linux, and remove hugepages= from it"
         ),
         *by_hand(
             "lower vm.nr_hugepages in /etc/sysctl.conf and /etc/sysctl.d, and build the initramfs anew", link=_HUGE_LINK

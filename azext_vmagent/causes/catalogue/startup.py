@@ -326,7 +326,7 @@ STALE = KnownCause(
     "boot was cured since, as the newest boot shows: it is history and no reason for a silent agent now.",
     looks_like=("«You are in emergency mode» or «Kernel panic», and further down a new boot with a login prompt",),
     not_to_confuse=(
-        "B01 to B34: the newest boot itself fails.",
+        "B02: the newest boot itself stops, for this or another reason.",
         "A panic after the login prompt of the same boot is no history.",
     ),
     signs=(Sign(Need.SERIAL_LOG, _failed_before, _all_boots_well),),
@@ -447,7 +447,7 @@ AGENT_SPOKE = KnownCause(
         "extensions.",
         "… Output to /dev/console will be suspended during those operations.",
     ),
-    not_to_confuse=("L01, L28: it may have been stopped or be stuck since.",),
+    not_to_confuse=("L01: it may have been stopped since.", "L28: it may be stuck since."),
     signs=(serial_words("agent"),),
     signatures=(
         signature(
