@@ -98,7 +98,7 @@ RUN_COMMAND_WEDGED = KnownCause(
             risk="a script that does still execute loses its report",
         ),
         Remedy(
-            "then restart the agent, outside of any run command",
+            "then restart the agent, outside of any run command (Windows: Restart-Service WindowsAzureGuestAgent)",
             "systemctl restart {unit}",
             effect="it takes up goal states afresh",
             risk="from inside a run command this is what wedges it",

@@ -229,7 +229,7 @@ NO_AGENT = KnownCause(
             undo="az vm update {vm} --set osProfile.allowExtensionOperations=false",
         ),
         Remedy(
-            "wake an agent that was told to sleep",
+            "on Linux, wake an agent that was told to sleep",
             "rm /var/lib/waagent/disable_agent && systemctl restart {unit}",
             effect="the agent reports within minutes",
         ),
@@ -316,7 +316,11 @@ PLATFORM_LAGS = KnownCause(
     covers=("P06",),
     remedies=(
         _LOOK_AGAIN,
-        Remedy("if it stays so, restart the agent", "systemctl restart {unit}", effect="a fresh start of the agent"),
+        Remedy(
+            "if it stays so, restart the agent (Windows: Restart-Service RdAgent, WindowsAzureGuestAgent)",
+            "systemctl restart {unit}",
+            effect="a fresh start of the agent",
+        ),
     ),
     links=(_AGENT_LINK, _WINDOWS_LINK),
     sources=("measured in a laboratory; how long Azure takes is published nowhere",),
