@@ -33,14 +33,18 @@ _SYSTEM_IN_LUAUTH = re.compile(r"\|LUAuth=[^|]*;(?:SY|S-1-5-18)\)", re.IGNORECAS
 _TOO_NEW = re.compile(r"ServiceInstallFailedException|DllNotFoundException|RustWrapper")
 _SERVER_2008_R2 = ("7600", "7601")
 #: words of WaAppAgent.log and TransparentInstaller.log that name a fault; the more telling first
-_NAMED_IN_LOG = (
-    ("Npcap Loopback Adapter", windows_runtime.NPCAP),
-    ("RdCrypt Initialization failed", windows_crypto.KEY_ISOLATION),
-    ("PFXImportCertStore failed", windows_crypto.CRYPTO_RIGHTS),
-    ("BadImageFormatException", windows_runtime.DOTNET_32_BIT),
-    ("ServiceModelSink", windows_runtime.WCF_PROFILING),
-    ("ConfigurationErrorsException", windows_runtime.MACHINE_CONFIG),
-    ("GAPluginPinger", windows_runtime.HOST_PLUGIN_CLIENT),
+_NAMED_IN_LOG = tuple(
+    (re.compile(words), known)
+    for words, known in (
+        ("Did not discover fabric address on interface Npcap Loopback Adapter", windows_runtime.NPCAP),
+        ("RdCrypt Initialization failed", windows_crypto.KEY_ISOLATION),
+        ("PFXImportCertStore failed", windows_crypto.CRYPTO_RIGHTS),
+        ("BadImageFormatException", windows_runtime.DOTNET_32_BIT),
+        ("ServiceModelSink", windows_runtime.WCF_PROFILING),
+        ("ConfigurationErrorsException", windows_runtime.MACHINE_CONFIG),
+        (r"Access to the path '?[A-Za-z]:\\(?:WindowsAzure|Packages)\b", windows_runtime.FOLDER_RIGHTS),
+        ("GAPluginPinger", windows_runtime.HOST_PLUGIN_CLIENT),
+    )
 )
 
 
@@ -113,6 +117,10 @@ def side_causes(guest: GuestFacts, now: datetime | None) -> tuple[Cause, ...]:
     winmgmt = windows.services.get("Winmgmt")
     if winmgmt is not None and winmgmt.running is False:
         found.append(windows_agent.WMI_STOPPED.named("", "Winmgmt"))
+    dhcp = windows.services.get("Dhcp")
+    if dhcp is not None and (dhcp.running is False or dhcp.start == "disabled"):
+        state = f"The service is {dhcp.state or 'there'}, start type {dhcp.start or 'not known'}."
+        found.append(windows_network.DHCP_CLIENT.named(state, "Dhcp"))
     if is_older(windows.agent_version, LEAST_VERSION):
         detail = f"Version {windows.agent_version}; Azure supports {LEAST_VERSION} and newer."
         found.append(windows_agent.TOO_OLD.named(detail))
@@ -190,10 +198,29 @@ def log_cause(guest: GuestFacts) -> tuple[Cause, LogLine] | None:
     """A known fault that the agent's logs name since its newest start, and the line."""
     windows = guest.windows or WindowsFacts()
     for line in since_start(guest, windows.known):
-        known = next((entry for words, entry in _NAMED_IN_LOG if words in line.text), None)
+        known = next((entry for words, entry in _NAMED_IN_LOG if words.search(line.text)), None)
         if known is not None:
             return known.named(line.text), line
     return None
+
+
+def state_cause(guest: GuestFacts) -> Cause | None:
+    """What the agent stands on and is broken, by the guest's registry and files: it runs and can do nothing."""
+    windows = guest.windows or WindowsFacts()
+    if windows.enable_64bit == 0:
+        return windows_runtime.DOTNET_32_BIT.named("Enable64Bit of .NET is 0 in the registry.")
+    if windows.machine_config not in ("", "ok"):
+        return windows_runtime.MACHINE_CONFIG.named(f"It is {windows.machine_config}.", "machine.config")
+    if "KeyIso" in windows.services and windows.services["KeyIso"].start == "disabled":
+        return windows_crypto.KEY_ISOLATION.named("The service is disabled.", "KeyIso")
+    return None
+
+
+def refused_cause(guest: GuestFacts) -> Cause | None:
+    """The agent's connections are refused, by its log, and the probe's are not: a filter that goes by the program."""
+    lines = [line for line in since_start(guest, guest.log.failures) if "forbidden by its access" in line.text]
+    detail = "The agent's connections are refused, PowerShell's are not: a filter that goes by the program."
+    return windows_network.FIREWALL.named(detail, variant="local-filter") if lines else None
 
 
 # -- remedies ----------------------------------------------------------------------------------------------------------

@@ -12,6 +12,8 @@ from datetime import timedelta
 from azext_vmagent.causes import boot, platform, windows
 from azext_vmagent.causes.access import diagnose_again
 from azext_vmagent.causes.catalogue import windows_network
+from azext_vmagent.causes.findings import find
+from azext_vmagent.causes.known_cause import Scene, State
 from azext_vmagent.facts.guest_facts import Connect, GuestFacts
 from azext_vmagent.facts.instance_view import AgentStatus
 from azext_vmagent.facts.reading import Facts
@@ -181,6 +183,17 @@ def _blocked(
             ruled_out=ruled_out,
             next_steps=windows.wire_remedies(facts, guest.rules.blocks),
         )
+    wrong = find(windows_network.WRONG_SOURCE, Scene(facts))
+    if wrong.state is State.PRESENT and not guest.rules.undecided:
+        return Verdict(
+            Scenario.WIRE_SERVER_BLOCKED,
+            Confidence.LIKELY,
+            "The guest does not reach the Wire Server (168.63.129.16) from the address that it sends from",
+            cause=wrong.cause,
+            because=(*evidence, *(seen.reason for seen in wrong.seen)),
+            ruled_out=ruled_out,
+            next_steps=windows.known_remedies(wrong.cause, facts),
+        )
     others = Reason("filters of other products than Windows Firewall: they cannot be listed", channel)
     if guest.rules.complete and not guest.rules.undecided:
         redeploy = boot.redeploy_step(facts)
@@ -275,6 +288,16 @@ def _silent(
             because=(*because, Reason("the agent's log names it", channel, LOG, excerpt=line.text, time=line.time)),
             next_steps=windows.known_remedies(cause, facts),
         )
+    state = windows.state_cause(guest)
+    if state is not None:
+        return Verdict(
+            Scenario.AGENT_STOPPED,
+            Confidence.LIKELY,
+            f"The agent's services run, and what they need is broken: {state.title}",
+            cause=state,
+            because=(*because, Reason(state.detail, channel, state.culprit)),
+            next_steps=windows.known_remedies(state, facts),
+        )
     proxy = windows.proxy_cause(guest)
     if proxy is not None:
         return Verdict(
@@ -285,6 +308,17 @@ def _silent(
             because=because,
             ruled_out=ruled_out,
             next_steps=windows.known_remedies(proxy, facts),
+        )
+    refused = windows.refused_cause(guest)
+    if refused is not None:
+        return Verdict(
+            Scenario.WIRE_SERVER_BLOCKED,
+            Confidence.LIKELY,
+            "The Wire Server answers the test; the agent's own connections are refused in the guest",
+            cause=refused,
+            because=(*because, *_log(guest, channel)),
+            ruled_out=ruled_out,
+            next_steps=windows.known_remedies(refused, facts),
         )
     newest, now = guest.log.newest, guest.clock
     restart = NextStep(

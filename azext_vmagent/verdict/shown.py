@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from azext_vmagent.causes.catalogue import every_cause
 from azext_vmagent.causes.catalogue.windows_agent import NOT_AUTOMATIC, STOPPED
+from azext_vmagent.causes.catalogue.windows_boot import SAFE_MODE
 from azext_vmagent.causes.findings import find, unexplained
 from azext_vmagent.causes.known_cause import Finding, KnownCause, Need, Scene, State
 from azext_vmagent.causes.remedies import next_steps
@@ -51,23 +52,27 @@ def decide_screen(facts: Facts, wish: Wish) -> Verdict | None:
 
 
 def decide_health_report(facts: Facts, wish: Wish) -> Verdict | None:
-    """Scenario 1 where the newest health report of a Windows guest lists a service of the agent that does not run."""
+    """Scenario 1 where the newest health report of a Windows guest lists a service of the agent that does not run.
+
+    Scenario 4 where it says that Windows is in safe mode.
+    """
     report = facts.serial.health_report if facts.serial is not None else None
     if report is None or facts.guest is not None or (facts.vm is not None and facts.vm.agent is AgentStatus.READY):
         return None
-    stopped = [
-        service for name, service in report.services.items() if name in AGENT_SERVICES and service.running is False
-    ]
-    first = next(iter(_present(facts, (NOT_AUTOMATIC, STOPPED))), None)
-    if not stopped or first is None:
+    stopped = any(service.running is False for name, service in report.services.items() if name in AGENT_SERVICES)
+    known = (SAFE_MODE, *((NOT_AUTOMATIC, STOPPED) if stopped else ()))
+    first = next(iter(_present(facts, known)), None)
+    if first is None or first.known.scenario is None:
         return None
+    up = say.out(Scenario.OS_NOT_RUNNING, "the guest writes its health report", SERIAL_LOG)
+    named = f"{first.known.title} ({first.cause.culprit})" if first.cause.culprit else first.known.title
     return Verdict(
-        Scenario.AGENT_STOPPED,
+        first.known.scenario,
         Confidence.LIKELY,
-        f"{first.known.title} ({stopped[0].name})",
+        named,
         cause=first.cause,
         because=_from(first, SERIAL_LOG),
-        ruled_out=(say.out(Scenario.OS_NOT_RUNNING, "the guest writes its health report", SERIAL_LOG),),
+        ruled_out=(up,) if stopped and first.known is not SAFE_MODE else (),
         next_steps=next_steps(first.known, facts, wish, first.cause.culprit),
     )
 

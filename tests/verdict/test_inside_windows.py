@@ -18,6 +18,7 @@ from tree_sitter_powershell import language
 from azext_vmagent.channels.choice import Wish
 from azext_vmagent.facts.guest import parse_probe
 from azext_vmagent.facts.instance_view import ExtensionFacts
+from azext_vmagent.facts.port import NetworkFacts
 from azext_vmagent.facts.reading import PASTE, RUN_COMMAND
 from azext_vmagent.model import Confidence, Scenario, Verdict
 from azext_vmagent.verdict.decide import decide
@@ -138,9 +139,10 @@ def test_a_crash_of_yesterday_that_was_survived_is_no_fault():
 @pytest.mark.parametrize(("said", "code"), [
     ({"disk": {"name": "C:", "free": 50 * 1024, "size": 133160960}}, "W18"),
     ({"services": [*HEALTHY["services"][:2], {"name": "Winmgmt", "state": "Stopped", "start": 2}]}, "W23"),
+    ({"services": [*HEALTHY["services"][:2], {"name": "Dhcp", "state": "Stopped", "start": 4}]}, "I19"),
     ({"certificates": [{"name": "TenantEncryptionCert", "until": "2019-11-01T00:00:00Z", "key": True}]}, "W13"),
 ])  # fmt: skip
-def test_w13_w18_w23_are_named_beside_whatever_the_verdict_is(said, code):
+def test_i19_w13_w18_w23_are_named_beside_whatever_the_verdict_is(said, code):
     assert codes(verdict(with_said(**said), HEARD)) == [code]
     assert codes(verdict(HEALTHY, HEARD)) == []
 
@@ -299,6 +301,51 @@ def test_a_known_line_names_the_fault_unless_it_is_older_than_the_start(text, co
     assert (found.scenario, found.confidence, codes(found)) == (Scenario.AGENT_STOPPED, Confidence.LIKELY, [code])
     before = {**LOG, "known": [["11/14/2019 05:00:00.00", "ERROR", text]]}
     assert code not in codes(verdict(with_said(logWaAppAgent=before)))
+
+
+@pytest.mark.parametrize(("said", "code"), [
+    ({"dotnet": {"enable64": 0, "config": "ok", "wcf": False}}, "W09"),
+    ({"dotnet": {"enable64": None, "config": "missing"}}, "W10"),
+    ({"services": [*HEALTHY["services"], {"name": "KeyIso", "state": "Stopped", "start": 4}]}, "W07"),
+])  # fmt: skip
+def test_what_the_agent_stands_on_is_named_where_it_is_silent_and_let_be_where_it_reports(said, code):
+    found = verdict(with_said(**said))
+    assert (found.scenario, found.confidence, codes(found)) == (Scenario.AGENT_STOPPED, Confidence.LIKELY, [code])
+    assert verdict(with_said(**said), HEARD).scenario is Scenario.HEALTHY
+
+
+def test_an_adapter_that_was_only_asked_for_the_host_is_no_fault():
+    asked = [
+        "11/14/2019 06:00:00.00",
+        "WARN",
+        "Attempting to discover fabric address on interface Npcap Loopback Adapter",
+    ]
+    assert codes(verdict(with_said(logWaAppAgent={**LOG, "known": [asked]}))) == ["P18"]
+
+
+def test_w17_the_agent_s_own_folder_and_no_other():
+    denied = ["11/14/2019 06:00:00.00", "ERROR", "Access to the path 'C:\\WindowsAzure\\Config' is denied."]
+    assert codes(verdict(with_said(logWaAppAgent={**LOG, "known": [denied]}))) == ["W17"]
+    denied[2] = "Access to the path 'D:\\data\\Packages' is denied."
+    assert codes(verdict(with_said(logWaAppAgent={**LOG, "known": [denied]}))) == ["P18"]
+
+
+def test_w20_the_agent_is_refused_and_the_test_is_not():
+    found = verdict(with_said(logWaAppAgent=FAILING))
+    assert (found.scenario, found.confidence, codes(found)) == (
+        Scenario.WIRE_SERVER_BLOCKED, Confidence.LIKELY, ["W20"],
+    )  # fmt: skip
+    assert found.cause.slug == "local-filter"
+
+
+@pytest.mark.parametrize(("source", "code"), [("10.0.0.7", "I20"), ("10.0.0.10", "P11")])
+def test_i20_the_address_that_windows_sends_from_is_not_azure_s_primary(source, code):
+    adapter = {**HEALTHY["adapters"][0], "addresses": ["10.0.0.7", "10.0.0.10"], "dhcp": 0}
+    guest = parse_probe(answer(wire(TIMED_OUT, adapters=[adapter], source=source)))
+    known = facts(vm=SILENT, guest=guest, guest_channel=PASTE, network=NetworkFacts(None, "10.0.0.10", None, ""))
+    found = decide(replace(known, asked_at=guest.clock), Wish())
+    assert codes(found) == [code]
+    assert (found.scenario is Scenario.WIRE_SERVER_BLOCKED) is (code == "I20")
 
 
 def test_a_restart_of_the_agent_never_travels_through_the_agent():

@@ -96,3 +96,10 @@ def test_an_agent_that_is_ready_has_been_started_since_the_report():
 def test_a_dead_adapter_outweighs_the_service_that_it_may_have_brought_down():
     stopped = service("RdAgent", "Stopped")
     assert told(stopped, service("WindowsAzureGuestAgent"), adapter=DOWN).scenario is Scenario.NETWORK_DOWN
+
+
+@pytest.mark.parametrize(("value", "scenario"), [(2, Scenario.OS_NOT_RUNNING), (-1, Scenario.UNCERTAIN)])
+def test_a_windows_that_reports_safe_mode_is_scenario_4(value: int, scenario: Scenario):
+    system = {"windows": {"osVersion": "Microsoft Windows NT 10.0.20348.0", "safeBoot": value}}
+    serial = parse_serial_log(report(GOOD, systemInfo=system).encode())
+    assert decide(facts(vm=SILENT, serial=serial), Wish()).scenario is scenario

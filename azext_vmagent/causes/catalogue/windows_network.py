@@ -13,7 +13,7 @@ from azext_vmagent.causes.known_cause import Kind, KnownCause, Need, Remedy, Sce
 from azext_vmagent.causes.signs import agent_says, guest_shows, health_report, inside, only_when, told
 from azext_vmagent.facts.guest_facts import GuestFacts
 from azext_vmagent.facts.instance_view import AgentStatus
-from azext_vmagent.facts.reading import Facts
+from azext_vmagent.facts.reading import AGENT_LOG, Facts
 from azext_vmagent.facts.windows_health_report import HealthAdapter, HealthReport, HealthService
 from azext_vmagent.model import Reason, Scenario
 
@@ -136,6 +136,15 @@ def _many_instances(scene: Scene, _cause: KnownCause) -> Iterator[Seen]:
             yield Seen(Reason(what, scene.facts.guest_channel or "", "adapters"), about)
 
 
+def _refused_in_saved_log(scene: Scene, _cause: KnownCause) -> Iterator[Seen]:
+    """The refusals of a saved log that nothing took back: a new start of the agent does not."""
+    log = scene.facts.agent_log
+    for line in log.wire_server.failures[-1:] if log is not None and log.windows else ():
+        if "forbidden by its access permissions" in line.text:
+            what = "a filter in the guest refuses the agent's connections to the Wire Server"
+            yield Seen(Reason(what, AGENT_LOG, None, line.line, line.text, line.time))
+
+
 # -- the entries -------------------------------------------------------------------------------------------------------
 
 _ALLOW = Remedy(
@@ -173,6 +182,7 @@ FIREWALL = KnownCause(
             recovered_by="Discovered fabric address",
             on_console=False,
         ),
+        Sign(Need.AGENT_LOG, _refused_in_saved_log),
     ),
     variants=(
         Variant(

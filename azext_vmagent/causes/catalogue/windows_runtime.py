@@ -55,7 +55,7 @@ NPCAP = KnownCause(
     code="W06",
     slug="npcap-loopback",
     title="The agent looks for its host on Npcap's loopback adapter",
-    scenario=Scenario.AGENT_STOPPED,
+    scenario=Scenario.WIRE_SERVER_BLOCKED,
     system=System.WINDOWS,
     means="Wireshark and Nmap install Npcap, a driver that captures packets, with a loopback adapter of its own. The "
     "agent asks each adapter by DHCP where its host is, gets nothing from this one, and gives up.",
