@@ -15,6 +15,7 @@ from azext_vmagent.model import Cause, Confidence, NextStep, Reason, Scenario, V
 from azext_vmagent.verdict import evidence_lines as say
 from azext_vmagent.verdict.inside_windows import decide_inside_windows
 from azext_vmagent.verdict.reached import in_order
+from azext_vmagent.verdict.way import AT_THE_DOOR, ON_THE_WAY, decide_way
 
 #: what comes through these proves that the guest's network works, at least on one of its interfaces
 _THROUGH_NETWORK = (SSH, RUN_COMMAND, MANAGED_RUN_COMMAND)
@@ -113,6 +114,9 @@ def _wire_server(
     cut_off = unit_network.unit_cut_off(guest)
     if cut_off is not None and port80 is Connect.OK and not _works(guest, ready):
         return _unit_cut_off(facts, wish, guest, cut_off, (*evidence, runs), (not_1, *alive))
+    kept_off = decide_way(facts, wish, AT_THE_DOOR, evidence, (not_1, *alive)) if port80 is Connect.OK else None
+    if kept_off is not None and not _works(guest, ready):
+        return kept_off
     if ready and _one_test_alone(guest):
         return _unconfirmed(facts, (runs, *evidence), (not_1, *alive))
     if port80 is not Connect.OK:
@@ -279,6 +283,9 @@ def _blocked(
             if cut_off is not None and not guest.rules.blocks
             else wire_server.remedies(facts, wish),
         )
+    elsewhere = decide_way(facts, wish, ON_THE_WAY, evidence, ruled_out)
+    if elsewhere is not None:
+        return elsewhere
     if guest.rules.complete and not guest.rules.undecided:
         redeploy = boot.redeploy_step(facts)
         return Verdict(
