@@ -432,3 +432,36 @@ def test_a_route_that_only_marked_packets_meet_is_named_by_the_tests_errno() -> 
     )
     [block] = parse_probe(text).rules.blocks
     assert (block.tool, block.rule) == ("ip-route", "blackhole default table 100")
+
+
+CSF = (
+    "filter -P OUTPUT DROP",
+    "filter -A OUTPUT ! -o lo -p tcp -m conntrack --ctstate NEW -m tcp --dport 80 -j ACCEPT",
+    "filter -A OUTPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+    "filter -A OUTPUT ! -o lo -j LOGDROPOUT",
+    "filter -A LOGDROPOUT -j REJECT --reject-with icmp-port-unreachable",
+)
+
+
+def test_a_hosting_panels_firewall_owns_its_rules_and_its_own_list_undoes_them() -> None:
+    """csf writes its rules anew at each start, so that deleting one lasts until then (csf.pl)."""
+    blocks = saved(*CSF).blocks
+    assert {(block.tool, block.ports, block.undo, block.stays) for block in blocks} == {
+        ("csf", (32526,), f"csf -a {IP}", True)
+    }
+
+
+def test_a_rule_that_somebody_put_before_the_panels_is_not_the_panels() -> None:
+    first = saved(f"filter -A OUTPUT -d {IP}/32 -j DROP", *CSF).blocks[0]
+    assert (first.tool, first.undo) == ("iptables", f"iptables -t filter -D OUTPUT -d {IP}/32 -j DROP")
+
+
+def test_a_rule_for_what_containers_send_is_kept_apart_and_blocks_nothing() -> None:
+    analysis = saved(
+        f"filter -A FORWARD -d {IP}/32 -p tcp -m tcp --dport 80 -j DROP",
+        "filter -A FORWARD -d 10.0.0.0/8 -j DROP",
+        f"filter -A FORWARD -d {IP}/32 -j ACCEPT",
+    )
+    assert (analysis.blocks, analysis.undecided) == ((), ())
+    assert [rule.split(" -j ")[1] for rule in analysis.forwarding] == ["DROP"]
+    assert IP in analysis.forwarding[0]

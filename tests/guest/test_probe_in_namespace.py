@@ -123,6 +123,13 @@ def test_healthy_with_the_agents_own_rules(guest: NamespaceGuest) -> None:
     assert [(i.name, i.admin_up, i.addresses) for i in facts.interfaces] == [("eth0", True, ("10.0.0.4/24",))]
 
 
+def test_a_rule_for_what_containers_send_is_listed_and_no_block(guest: NamespaceGuest) -> None:
+    guest.sh(f"{AGENT_RULES}\niptables -w -A FORWARD -d {WIRE} -p tcp --dport 80 -j DROP")
+    facts = guest.probe()
+    assert facts.outcome(80) is Connect.OK
+    assert (facts.rules.blocks, len(facts.rules.forwarding), len(facts.rules.own)) == ((), 1, 3)
+
+
 def test_half_applied_rules_are_the_agents(guest: NamespaceGuest) -> None:
     guest.sh(AGENT_RULES)
     guest.sh(f"iptables -w -t security -D OUTPUT -d {WIRE} -p tcp -m owner --uid-owner 0 -j ACCEPT")
