@@ -97,6 +97,11 @@ MISSING = KnownCause(
             r"(?P<culprit>e\w{1,12})",
             "systemd waited in vain for the interface",
         )),
+        unrecovered(serial_line(
+            "while getting interface flags",
+            r"(?P<culprit>e\w{1,12}): ERROR while getting interface flags: No such device",
+            "the interface that the configuration names does not exist",
+        )),
     ),
     covers=("I12", "N09", "N24"),
     variants=(Variant("nic-not-present", "The interface that the guest's configuration names does not exist"),),
@@ -178,6 +183,9 @@ SUSE_MISSING = KnownCause(
             "Waiting for mandatory devices",
             r"(?:^|\s)Waiting for mandatory devices: {0,4}(?P<culprit>eth\d{1,2})\b",
             "the network scripts wait for an interface that is not there",
+        )),
+        unrecovered(serial_line(
+            "no-device", r"(?:^|\s)(?P<culprit>eth\d{1,2}) +no-device\s*$", "wicked finds no such interface"
         )),
     ),
     covers=("I12", "N09", "N24"),
@@ -295,6 +303,11 @@ RENAME_RACE = KnownCause(
             r"(?:[Ee]rror changing net interface name|(?:[Cc]ould not|[Ff]ailed to) rename (?:network )?interface)"
             r" .{0,80}?to '(?P<culprit>eth\d{1,2})'(?:: | failed: ).{0,20}File exists",
             "the name was taken by the interface's other face",
+        )),
+        unrecovered(serial_line(
+            "Error renaming mac=",
+            r"\[busy(?:-target)?\] Error renaming mac=[\w:]{17} from \S{1,16} to (?P<culprit>[\w-]{1,16})",
+            "cloud-init could not give the interface its name",
         )),
         guest_shows(_left_half_renamed, "network"),
     ),

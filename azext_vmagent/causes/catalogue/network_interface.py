@@ -13,7 +13,9 @@ from azext_vmagent.causes.signs import (
     guest_word,
     inside,
     serial_boot,
+    serial_line,
     told,
+    unrecovered,
 )
 from azext_vmagent.facts.guest_facts import Connect
 from azext_vmagent.facts.host_metrics import CpuState, NetworkTrend
@@ -144,7 +146,13 @@ DOWN = KnownCause(
     signs=(
         by_guest(),
         Sign(Need.HOST_METRICS, _silent_from_outside),
-        Sign(Need.SERIAL_LOG, _nothing),
+        unrecovered(
+            serial_line(
+                "Network is down",
+                r"receive_packet failed on (?P<culprit>[\w.-]{1,16}): Network is down",
+                "the DHCP client finds the interface down",
+            )
+        ),
     ),
     covers=("N09", "N24"),
     remedies=(
@@ -228,7 +236,17 @@ NO_ADDRESS = KnownCause(
         "A second interface without an address: the first one counts.",
         "«link is not ready» while the kernel starts: «link becomes ready» follows.",
     ),
-    signs=(by_guest(), from_boot()),
+    signs=(
+        by_guest(),
+        from_boot(),
+        unrecovered(
+            serial_line(
+                "leases in persistent database",
+                r"No working leases in persistent database",
+                "the DHCP client got no address",
+            )
+        ),
+    ),
     covers=("N09", "N24"),
     remedies=(
         LOG_IN,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from azext_vmagent.causes.catalogue.wire_server_path import AGENT, PORTS, WIRE_SERVER, out_of_reach
+from azext_vmagent.causes.catalogue.wire_server_path import AGENT, OF_THE_PLUGIN, PORTS, WIRE_SERVER, out_of_reach
 from azext_vmagent.causes.known_cause import KnownCause, Need, Remedy, Scene, Seen, Sign, System, Where
 from azext_vmagent.causes.signs import (
     agent_says,
@@ -49,10 +49,11 @@ def _plugin_fails(scene: Scene, _cause: KnownCause) -> Iterator[Seen]:
     if guest is not None and (guest.outcome(32526) is Connect.OK or out_of_reach(guest)):
         return
     for channel, log in wire_logs(scene.facts):
-        line = log.host_plugin
-        if line is not None and not log.failures and _NETWORK_FAULT.search(line.text):
+        others = [line for line in log.failures if not OF_THE_PLUGIN.search(line.text)]
+        lines = log.failures or ((log.host_plugin,) if log.host_plugin is not None else ())
+        if not others and lines and _NETWORK_FAULT.search(lines[-1].text):
             what = "the agent does not reach tcp/32526, and tells of no trouble with tcp/80"
-            yield said_in_log(what, channel, line)
+            yield said_in_log(what, channel, lines[-1])
 
 
 _NETWORK_FAULT = re.compile(r"IOError|timed out|\[Errno (?:11[013]|101)\]")

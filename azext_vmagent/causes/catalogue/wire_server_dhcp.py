@@ -118,6 +118,12 @@ NO_DHCP = KnownCause(
             recovered_by="ire server endpoint:",
             on_console=False,
         ),
+        *agent_says(
+            "Failed to receive dhcp response",
+            what="the agent's request to DHCP got no answer",
+            recovered_by="ire server endpoint:",
+            on_console=False,
+        ),
     ),
     covers=("N24",),
     remedies=(

@@ -45,6 +45,8 @@ def _leads(what: str, guest: GuestFacts, facts: Facts, variant: str = "") -> Ite
     yield guest_word(facts, what, "ip route get", text, text, variant)
 
 
+#: what the agent asks of tcp/32526, the host's plugin
+OF_THE_PLUGIN = re.compile(r"GET vmSettings|:32526\b")
 _TUNNEL = re.compile(
     r"(?:wg|tun|tap|tailscale|ts|ppp|zt|nordlynx|proton|ipsec|vti|xfrm|gpd|cscotun|outline|utun)[\w-]{0,15}"
 )
@@ -284,7 +286,8 @@ NO_ANSWER = KnownCause(
     signs=(
         Sign(Need.GUEST, _no_answer, _answers),
         failing_with(
-            r"IOError|timed out|\[Errno 11[01]\]|WireServer is not responding|Protocol endpoint not found",
+            r"^(?!.{0,300}(?:GET vmSettings|:32526)).*?"
+            r"(?:IOError|timed out|\[Errno 11[01]\]|WireServer is not responding|Protocol endpoint not found)",
             "the agent got no answer from the Wire Server",
         ),
         unrecovered(serial_words("agent")),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import replace
 
-from azext_vmagent.causes.catalogue.wire_server_path import AGENT, PORTS, TEST, WIRE_SERVER
-from azext_vmagent.causes.known_cause import KnownCause, Remedy, Sign, Variant
-from azext_vmagent.causes.signs import inside, serial_line, told
+from azext_vmagent.causes.catalogue.wire_server_path import AGENT, OF_THE_PLUGIN, PORTS, TEST, WIRE_SERVER
+from azext_vmagent.causes.known_cause import KnownCause, Need, Remedy, Scene, Seen, Sign, Variant
+from azext_vmagent.causes.signs import inside, said_in_log, serial_line, told
 from azext_vmagent.facts.guest_facts import Connect, GuestFacts
 from azext_vmagent.facts.reading import Facts
 from azext_vmagent.facts.serial_signature import KERNEL
@@ -31,6 +33,18 @@ def _no_rule_hidden(facts: Facts) -> bool:
 
 def _rule() -> Sign:
     return replace(inside(), settles=_no_rule_hidden)
+
+
+def _panel_refuses(scene: Scene, _cause: KnownCause) -> Iterator[Seen]:
+    """A hosting distribution, and tcp/32526 refused: csf rejects what its list of ports does not name."""
+    guest = scene.facts.guest
+    if guest is None or guest.rules.blocks or guest.outcome(32526) in (Connect.OK, Connect.TIMED_OUT):
+        return
+    if not re.search(r"(?i)cloudlinux", guest.distribution) and ".lve." not in guest.kernel:
+        return
+    for line in (*guest.log.failures, guest.log.host_plugin):
+        if line is not None and OF_THE_PLUGIN.search(line.text) and "[Errno 111]" in line.text:
+            yield said_in_log("tcp/32526 is refused on a hosting distribution", scene.facts.guest_channel or "", line)
 
 
 FIREWALLD_DIRECT = KnownCause(
@@ -254,6 +268,7 @@ HOST_FIREWALL_PANEL = KnownCause(
             KERNEL + r"Firewall: \*TCP_OUT Blocked\*" + _LEAVES,
             "csf logs that it drops what goes to the Wire Server",
         ),
+        Sign(Need.GUEST, _panel_refuses),
     ),
     covers=("N24", "N06", "N21", "P11"),
     remedies=(
