@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from azext_vmagent.causes.catalogue import serial_signatures
 from azext_vmagent.facts.serial_lines import SIGNATURES
 from azext_vmagent.facts.serial_log import parse_serial_log
 from azext_vmagent.facts.serial_signature import Kind, Signature, signature
@@ -137,7 +138,7 @@ def score(folder: Path) -> None:
     misses, times, size = [], [], 0
     for row in map(json.loads, (folder / "index.jsonl").read_text(encoding="utf-8").splitlines()):
         data = (folder / row["file"]).read_bytes()
-        label, said = row["label_scenario"], parse_serial_log(data).outlook.value
+        label, said = row["label_scenario"], parse_serial_log(data, serial_signatures()).outlook.value
         spent = processor_ms(data)
         size += len(data)
         times.append((spent, len(data), row["file"]))
