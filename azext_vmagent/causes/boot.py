@@ -6,7 +6,7 @@ from azext_vmagent.causes.access import az_vm
 from azext_vmagent.causes.catalogue import find_cause
 from azext_vmagent.causes.catalogue.file_system import EMERGENCY_MODE, FSTAB_DEVICE
 from azext_vmagent.causes.catalogue.kernel import CPU_STUCK, HUNG_TASK, STARVED
-from azext_vmagent.causes.catalogue.startup import AUDIT_HALT, asked_from_outside
+from azext_vmagent.causes.catalogue.startup import AUDIT_HALT, SHUT_DOWN, asked_from_outside
 from azext_vmagent.causes.offline_repair import CONSOLE_LINK as CONSOLE
 from azext_vmagent.causes.offline_repair import RESTART
 from azext_vmagent.causes.remedies import LEARN, next_steps
@@ -113,9 +113,11 @@ def known_remedies(cause: Cause | None, facts: Facts) -> tuple[NextStep, ...]:
 def why_off(facts: Facts) -> Cause | None:
     """What switched the machine off, by its own console; None where that is not known or Azure asked for it."""
     serial, vm = facts.serial, facts.vm
-    if serial is None or vm is None or vm.power != "stopped" or serial.state is not SerialState.POWERED_OFF:
+    if serial is None or vm is None or vm.power != "stopped" or asked_from_outside(serial):
         return None
-    return None if asked_from_outside(serial) else serial_cause(serial)
+    if serial.state is SerialState.SHUTTING_DOWN:
+        return SHUT_DOWN.named("Its console ends within a shutdown.")
+    return serial_cause(serial) if serial.state is SerialState.POWERED_OFF else None
 
 
 def before_a_start(why: Cause | None, facts: Facts) -> tuple[NextStep, ...]:

@@ -9,10 +9,13 @@ import pytest
 
 from azext_vmagent.causes.boot import boot_remedies, serial_cause
 from azext_vmagent.causes.catalogue import every_cause, find_cause, serial_signatures
+from azext_vmagent.causes.findings import findings
 from azext_vmagent.causes.known_cause import KnownCause
+from azext_vmagent.facts.reading import read
 from azext_vmagent.facts.serial_log import Outlook, SerialEvent, SerialLogFacts, SerialState, parse_serial_log
 from azext_vmagent.model import Cause, Scenario, Verdict
 from azext_vmagent.verdict.decide import decide
+from azext_vmagent.verdict.naming import name_causes
 from tests.causes.case import cases, evidence
 from tests.verdict.build import NOT_READY, WISH, facts, serial
 
@@ -28,6 +31,7 @@ AUDIT = KERNEL + (
     "[  OK  ] Reached target Shutdown.\n"
     "[   14.100000] reboot: Power down\n"
 )
+CUT_SHORT = KERNEL + "\nweb-03 login: \n[   88.000000] systemd-shutdown[1]: Powering off.\n"
 TYPED = KERNEL + "\nweb-03 login: \n[  OK  ] Reached target Power-Off.\n[   88.000000] reboot: Power down\n"
 ASKED_FROM_OUTSIDE = KERNEL + (
     "\nweb-03 login: \n"
@@ -107,6 +111,10 @@ def test_a_vm_whose_guest_shut_down_says_so():
     assert commands(found) == "az vm start -g rg-shop -n web-03"
 
 
+def test_a_log_that_is_cut_within_the_shutdown_says_it_as_well():
+    assert [cause.code for cause in verdict(CUT_SHORT, power="stopped").other_causes] == ["B37"]
+
+
 @pytest.mark.parametrize(("text", "power"), [(ASKED_FROM_OUTSIDE, "stopped"), (TYPED, "deallocated")])
 def test_a_stop_from_azures_side_is_not_blamed_on_the_guest(text: str, power: str):
     assert verdict(text, power=power).other_causes == ()
@@ -138,6 +146,15 @@ def test_a_boot_that_failed_is_told_in_the_words_of_its_entry(case):
     steps = boot_remedies(cause, facts(vm=NOT_READY))
     assert [step.action for step in steps] == [remedy.action for remedy in entry.remedies]
     assert all(step.link for step in steps)
+
+
+@pytest.mark.parametrize("case", BOOT, ids=lambda case: case.name)
+def test_a_failed_boot_is_called_by_its_most_specific_cause(case):
+    seen = read(evidence(case), serial_signatures())
+    found = name_causes(decide(seen, WISH), seen, WISH, findings(seen, every_cause()))
+    if found.scenario is Scenario.OS_NOT_RUNNING:
+        assert found.cause is not None
+        assert found.cause.code == case.code
 
 
 @pytest.mark.parametrize("entry", every_cause(), ids=lambda entry: entry.code)

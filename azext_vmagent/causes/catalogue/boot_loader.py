@@ -12,6 +12,9 @@ from azext_vmagent.model import Scenario
 _GRUB_LINK = LINUX + "troubleshoot-vm-boot-error"
 _UEFI_LINK = LINUX + "azure-linux-vm-uefi-boot-failures"
 
+_GRUB = r"^error: (?:[\w./-]{1,80}:\d{1,5}: ?)?"
+"""GRUB's errors, in newer versions with the place in its source."""
+
 _REINSTALL = (
     button("grubfix", "reinstall GRUB and write its configuration anew (a generation 1 VM)"),
     button("efifix", "reinstall the EFI boot loader and write GRUB's configuration anew (a generation 2 VM)"),
@@ -42,6 +45,23 @@ GRUB_RESCUE = KnownCause(
     signs=(serial_boot(), screen_says(r"grub rescue ?>|Entering rescue mode", "the screen shows GRUB's rescue prompt")),
     signatures=(
         signature(
+            Kind.CAUSE,
+            "rror: ",
+            _GRUB
+            + r"(?P<culprit>(?:symbol|disk) [`'\"?]\S{1,80}?['\"?] not found|can't find command [`'\"?]\w{1,30}['\"?])",
+            "GRUB misses its disk or a function of its own",
+            "B15 grub-disk-unreadable",
+            25,
+        ),
+        signature(
+            Kind.CAUSE,
+            "rror: ",
+            _GRUB + r"(?P<culprit>invalid arch-(?:in)?dependent ELF magic)",
+            "GRUB's modules do not fit it",
+            "B15 grub-modules-mismatch",
+            24,
+        ),
+        signature(
             Kind.GRUB,
             "rror",
             r"^(?:GRUB )?(?:Loading stage1\.5\. ?)?Error (?P<culprit>1[5-9]|2[0-4])(?:: |$)",
@@ -52,7 +72,7 @@ GRUB_RESCUE = KnownCause(
         signature(
             Kind.CAUSE,
             "rror: ",
-            r"^error: (?:[\w./-]{1,80}:\d{1,5}: ?)?(?P<culprit>attempt to read or write outside of (?:disk|partition)"
+            _GRUB + r"(?P<culprit>attempt to read or write outside of (?:disk|partition)"
             r"|failure reading sector|unknown LVM metadata|cannot find LVM header)",
             "the boot loader cannot read its disk",
             "B15 grub-disk-unreadable",
@@ -63,6 +83,7 @@ GRUB_RESCUE = KnownCause(
     variants=(
         V("grub-file-missing", "GRUB does not find one of its files"),
         V("grub-legacy-error", "GRUB Legacy does not find what it needs on the disk"),
+        V("grub-modules-mismatch", "GRUB's modules are of another version or machine than GRUB itself"),
         V("grub-crashed", "GRUB crashed"),
         V("syslinux-no-configuration", "SYSLINUX does not find its configuration"),
         V("grub-disk-unreadable", "GRUB does not find its partition, file system or a function of its own"),
@@ -124,6 +145,17 @@ NO_LOADER = KnownCause(
             "the firmware says so on the screen",
         ),
     ),
+    signatures=(
+        signature(
+            Kind.FIRMWARE,
+            "ailed to ",
+            r"^(?:!!! )?Failed to (?:load image|open) (?P<culprit>\S{1,100}\.(?i:efi))\b.{0,20}Not Found",
+            "shim does not find GRUB on the EFI partition",
+            "B17 efi-loader-missing",
+            50,
+        ),
+    ),
+    variants=(V("efi-loader-missing", "shim does not find GRUB on the EFI partition"),),
     remedies=(
         button("efifix", "reinstall the EFI boot loader (a generation 2 Linux VM)"),
         *by_hand("recreate the EFI system partition or check it with fsck.vfat -n", link=_UEFI_LINK),
@@ -163,6 +195,14 @@ SECURE_BOOT = KnownCause(
     ),
     signatures=(
         signature(
+            Kind.CAUSE,
+            "shim_lock",
+            _GRUB + r"shim_lock protocol not found",
+            "GRUB was started without shim and may not start a kernel",
+            "B18 secure-boot-violation",
+            29,
+        ),
+        signature(
             Kind.FIRMWARE,
             "blacklisted",
             r"^(?:Hash|Certificate|Binary|Image|Cert)\b.{0,40} is (?:blacklisted|revoked|forbidden)",
@@ -181,7 +221,7 @@ SECURE_BOOT = KnownCause(
         signature(
             Kind.CAUSE,
             "rror: ",
-            r"^error: (?:[\w./-]{1,80}:\d{1,5}: ?)?(?P<culprit>\S{1,120}) has invalid signature",
+            _GRUB + r"(?P<culprit>\S{1,120}) has invalid signature",
             "GRUB may not load an unsigned file",
             "B18 secure-boot-violation",
             32,
@@ -244,7 +284,7 @@ KERNEL_IMAGE = KnownCause(
         signature(
             Kind.CAUSE,
             "rror: ",
-            r"^error: (?:[\w./-]{1,80}:\d{1,5}: ?)?premature end of file "
+            _GRUB + r"premature end of file "
             r"(?P<culprit>\S{0,40}vmlinu\S{1,120}?)\.?$",
             "GRUB cannot load the kernel: its file is cut",
             "B31 kernel-image-corrupt",

@@ -100,6 +100,15 @@ EXT4 = KnownCause(
     signs=(serial_boot(settled_by_a_prompt=False),),
     signatures=(
         signature(
+            Kind.STOPPER,
+            "mounting ",
+            r"^mount: mounting (?P<device>\S{1,120}) on /root failed: (?:Invalid argument|Structure needs cleaning"
+            r"|Input/output error|I/O error|Bad message|No such device)",
+            "the root file system was found and cannot be mounted",
+            "B05 root-mount-failed",
+            17,
+        ),
+        signature(
             Kind.CAUSE,
             "EXT4-fs",
             KERNEL
@@ -155,7 +164,7 @@ EXT4 = KnownCause(
             21,
         ),
     ),
-    covers=("B02",),
+    covers=("B02", "B11", "B20"),
     variants=(
         V("mount-failed", "A file system of /etc/fstab cannot be mounted"),
         V("root-mount-failed", "The root file system was found and cannot be mounted"),
@@ -197,6 +206,14 @@ FSCK = KnownCause(
     ),
     signs=(serial_boot(),),
     signatures=(
+        signature(
+            Kind.STOPPER,
+            "Failed to ",
+            STATUS + r"Failed to start .{0,60}File System Check on (?P<culprit>Root Device)\.?$",
+            "the check of the root file system failed",
+            "B06 fsck-failed",
+            30,
+        ),
         signature(
             Kind.STOPPER,
             "MANUALLY",

@@ -147,7 +147,7 @@ ADE_KEY = KnownCause(
     signatures=(
         signature(
             Kind.CAUSE,
-            "osencrypt",
+            "does not exist",
             DRACUT + r"Warning: (?P<device>/dev/mapper/osencrypt) does not exist",
             "the encrypted system disk was not unlocked",
             "B33 ade-os-disk-locked",

@@ -127,6 +127,14 @@ CPU_STUCK = KnownCause(
     signs=(serial_boot(settled_by_a_prompt=False), Sign(Need.HOST_METRICS, _stands_still)),
     signatures=(
         signature(
+            Kind.HANG,
+            "LOCKUP",
+            KERNEL + r"(?:NMI )?(?:watchdog: )?CPU\d{1,4}: Watchdog detected hard LOCKUP on cpu (?P<culprit>\d{1,4})",
+            "a CPU is stuck",
+            "B23 hard-lockup",
+            30,
+        ),
+        signature(
             Kind.PANIC,
             "panic",
             KERNEL + r"(?:---\[ end )?Kernel panic - not syncing: (?:Watchdog detected hard LOCKUP|nmi watchdog)",

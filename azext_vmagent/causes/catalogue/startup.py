@@ -132,6 +132,14 @@ SYSTEMD_FROZE = KnownCause(
     signs=(serial_boot(),),
     signatures=(
         signature(
+            Kind.STOPPER,
+            "target",
+            SYSTEMD + r"Failed to (?:load|start) (?:default|rescue|fallback) target",
+            "systemd has no target to boot",
+            "B28 no-default-target",
+            30,
+        ),
+        signature(
             Kind.PANIC,
             "aught <",
             SYSTEMD
