@@ -18,6 +18,8 @@ from azext_vmagent.facts.instance_view import VmFacts
 from azext_vmagent.facts.reading import AGENT_LOG, INSTANCE_VIEW, SCREENSHOT, SERIAL_LOG, Facts
 from azext_vmagent.facts.screenshot import ScreenKind, Sure
 from azext_vmagent.facts.serial_log import Outlook, SerialEvent
+from azext_vmagent.facts.serial_signature import ADDRESS_SEEN
+from azext_vmagent.facts.serial_signatures_network import ROUTE_SEEN
 from azext_vmagent.facts.windows_facts import since_start
 from azext_vmagent.facts.windows_health_report import HealthAdapter, HealthReport, HealthService
 from azext_vmagent.model import Reason, State
@@ -128,12 +130,14 @@ def serial_line(needle: str, pattern: str = "", what: str = "", settles: Callabl
 
 
 def unrecovered(sign: Sign) -> Sign:
-    """What the sign sees on the serial line, without what a later line takes back: an address, a peer that answered."""
+    """What the sign sees on the serial line, without what a later line takes back: an address, a route, an answer."""
 
     def look(scene: Scene, cause: KnownCause) -> Iterator[Seen]:
         network = scene.facts.serial.network if scene.facts.serial is not None else ()
-        good = max((event.line for event in network if not event.code), default=0)
-        return (seen for seen in sign.look(scene, cause) if (seen.reason.line or 0) > good)
+        good = max(
+            (event.line for event in network if event.slug == ADDRESS_SEEN or event.meaning == ROUTE_SEEN), default=0
+        )
+        return (seen for seen in sign.look(scene, cause) if (seen.reason.line or 0) > max(good, default=0))
 
     return replace(sign, look=look)
 

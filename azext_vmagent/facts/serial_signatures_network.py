@@ -19,6 +19,7 @@ _ADDRESS = f" {ADDRESS_SEEN}"
 _IPV4 = r"(?P<culprit>(?!169\.254\.)\d{1,3}(?:\.\d{1,3}){3})"
 
 DHCP_ADDRESS = "DHCP gave an address"
+ROUTE_SEEN = "the agent has a route to the Wire Server"
 OWN_LIMIT = "a process outgrew its own limit"
 
 # fmt: off
@@ -128,8 +129,7 @@ NETWORK_SIGNATURES: tuple[Signature, ...] = (
         r"ADDRCONF\(NETDEV_CHANGE\): (?P<culprit>\w{1,16}): link becomes ready",
         "the interface came up"),
     signature(Kind.NET_GOOD, "168.63.129.16",
-        r"Route to 168\.63\.129\.16 exists",
-        "the agent has a route to the Wire Server"),
+        r"Route to 168\.63\.129\.16 exists", ROUTE_SEEN),
     signature(Kind.NET_GOOD, "oal state completed",
         _AGENT_LINE + r"Fetch goal state completed",
         "the agent reached the Wire Server", _ADDRESS),

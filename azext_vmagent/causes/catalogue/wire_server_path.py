@@ -52,6 +52,11 @@ _TUNNEL = re.compile(
 )
 
 
+_BY_ETH0 = (
+    "ip route replace 168.63.129.16/32 via \"$(ip -4 route show default dev eth0 | awk '{ print $3; exit }')\" dev eth0"
+)
+
+
 def _by_tunnel(scene: Scene, _cause: KnownCause) -> Iterator[Seen]:
     guest = scene.facts.guest
     if guest is not None and out_of_reach(guest) and _TUNNEL.fullmatch(guest.route.device):
@@ -144,8 +149,8 @@ ROUTE = KnownCause(
             effect="reads only",
         ),
         Remedy(
-            "send it through the subnet's gateway on the primary interface (here 10.0.0.1 and eth0: put in your own)",
-            "ip route replace 168.63.129.16/32 via 10.0.0.1 dev eth0",
+            "send it through the primary interface's own gateway (here eth0)",
+            _BY_ETH0,
             effect="until the next reboot; then whatever the guest's network configuration says",
             undo="ip route del 168.63.129.16/32",
         ),
@@ -216,9 +221,8 @@ TUNNEL = KnownCause(
             "see what takes it", "ip route get 168.63.129.16; ip rule; ip route show table all", effect="reads only"
         ),
         Remedy(
-            "send it through the subnet's gateway on the primary interface (here 10.0.0.1 and eth0: put in your own)",
-            "ip rule add to 168.63.129.16/32 lookup main priority 100 && "
-            "ip route replace 168.63.129.16/32 via 10.0.0.1 dev eth0",
+            "send it through the primary interface's own gateway (here eth0)",
+            "ip rule add to 168.63.129.16/32 lookup main priority 100 && " + _BY_ETH0,
             effect="until the next reboot: exclude 168.63.129.16/32 in the VPN's own settings as well",
             undo="ip rule del to 168.63.129.16/32 lookup main priority 100; ip route del 168.63.129.16/32",
         ),

@@ -130,7 +130,7 @@ IPTABLES = KnownCause(
             "iptables -I OUTPUT -d 168.63.129.16/32 -p tcp -m multiport --dports 80,32526 -m owner --uid-owner 0 -j "
             "ACCEPT",
             effect="the agent is heard again, until the rules are loaded anew: add it where they are kept as well",
-            risk="none known: only root gains a way to the platform",
+            risk="none known",
             undo="iptables -D OUTPUT -d 168.63.129.16/32 -p tcp -m multiport --dports 80,32526 -m owner --uid-owner 0 "
             "-j ACCEPT",
         ),
@@ -276,7 +276,7 @@ HOST_FIREWALL_PANEL = KnownCause(
             "allow the Wire Server in csf's own list",
             "csf -a 168.63.129.16 'Azure Wire Server'",
             effect="a line in /etc/csf/csf.allow, in force at once and after each restart",
-            risk="none known: this address is Azure's and answers nobody else",
+            risk="none known",
             undo="csf -ar 168.63.129.16",
         ),
         TEST,
