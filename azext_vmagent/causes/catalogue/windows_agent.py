@@ -384,7 +384,7 @@ DRIVE_FULL = KnownCause(
     means="Less than 100 MB are free on the system drive. The agent writes goal states, extensions and logs there; "
     "without room its files end in the middle, updates fail, and Windows itself becomes unreliable.",
     looks_like=("Get-PSDrive C: Free 0.05 GB", "There is not enough space on the disk"),
-    not_to_confuse=("L36: the same on Linux.",),
+    not_to_confuse=("L16: the same on Linux.",),
     signs=(inside("disk"),),
     remedies=(
         Remedy(
