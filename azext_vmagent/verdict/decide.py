@@ -14,6 +14,7 @@ from datetime import timedelta
 
 from azext_vmagent.causes import boot, network, platform
 from azext_vmagent.causes.access import az_vm, diagnose_again
+from azext_vmagent.causes.catalogue import windows_network
 from azext_vmagent.causes.run_command import with_channel_causes
 from azext_vmagent.channels.choice import Wish, contradiction
 from azext_vmagent.facts.host_metrics import CpuState, NetworkTrend
@@ -25,6 +26,7 @@ from azext_vmagent.facts.reading import (
     INSTANCE_VIEW,
     PASTE,
     PORT,
+    SCREENSHOT,
     SERIAL_CONSOLE,
     SERIAL_LOG,
     SSH,
@@ -291,7 +293,7 @@ def _network_or_hang(facts: Facts, wish: Wish) -> Verdict | None:
         or not (signs.fell(facts) or signs.dead_port(facts) or signs.serial_network_down(facts))
     ):
         return None
-    booted = serial is not None and serial.outlook is Outlook.HEALTHY
+    booted = (serial is not None and serial.outlook is Outlook.HEALTHY) or signs.locked(facts)
     cpu = metrics.cpu if metrics is not None else CpuState.UNKNOWN
     fell, dead_port = signs.fell(facts), signs.dead_port(facts)
     evidence = _outside(facts, ports=True)
@@ -334,11 +336,13 @@ def _network_down(facts: Facts, wish: Wish, dead_port: bool) -> Verdict:
     named = boot.serial_cause(facts.serial) if facts.serial is not None and signs.serial_network_down(facts) else None
     lasting = metrics is not None and metrics.network is NetworkTrend.FELL
     lasting = lasting or (signs.console_lives(facts) and signs.fell(facts))
+    cause = named or (windows_network.ADAPTER_DOWN.named() if facts.windows else network.NIC_DOWN)
+    known = boot.known_remedies(cause if facts.windows else named, facts)
     return Verdict(
         Scenario.NETWORK_DOWN,
         Confidence.CERTAIN if dead_port and (lasting or signs.serial_network_down(facts)) else Confidence.LIKELY,
         "The guest OS runs, its network is down",
-        cause=named or network.NIC_DOWN,
+        cause=cause,
         because=_outside(facts, ports=True),
         ruled_out=(
             _os_runs(facts),
@@ -351,7 +355,7 @@ def _network_down(facts: Facts, wish: Wish, dead_port: bool) -> Verdict:
                 else ()
             ),
         ),
-        next_steps=(*boot.known_remedies(named, facts), *network.remedies(facts)),
+        next_steps=known if facts.windows else (*known, *network.remedies(facts)),
     )
 
 
@@ -360,11 +364,11 @@ def _os_runs(facts: Facts) -> Reason:
         return say.out(Scenario.OS_NOT_RUNNING, "kernel and getty answer on the console now", SERIAL_CONSOLE)
     if facts.metrics is None or facts.metrics.cpu is not CpuState.ALIVE:
         return say.out(Scenario.OS_NOT_RUNNING, "the newest boot came as far as its network", SERIAL_LOG)
-    return say.out(
-        Scenario.OS_NOT_RUNNING,
-        "the newest boot reached its prompt and the processor is at work",
-        f"{SERIAL_LOG}, {HOST_METRICS}",
-    )
+    if signs.locked(facts):
+        what = "the screen is locked, which needs an OS that is up, and the processor is at work"
+        return say.out(Scenario.OS_NOT_RUNNING, what, f"{SCREENSHOT}, {HOST_METRICS}")
+    what = "the newest boot reached its prompt and the processor is at work"
+    return say.out(Scenario.OS_NOT_RUNNING, what, f"{SERIAL_LOG}, {HOST_METRICS}")
 
 
 def _hangs(facts: Facts, certain: bool) -> Verdict:
@@ -416,18 +420,6 @@ def _rest(facts: Facts, wish: Wish) -> Verdict:
     return _outside_uncertain(facts, wish, every, summary)
 
 
-def _screen(facts: Facts, wish: Wish) -> Verdict | None:
-    return decide_screen(facts, wish)
-
-
-def _health_report(facts: Facts, wish: Wish) -> Verdict | None:
-    return decide_health_report(facts, wish)
-
-
-def _saved_log(facts: Facts, wish: Wish) -> Verdict | None:
-    return decide_saved_log(facts, wish)
-
-
 RULES: tuple[Rule, ...] = (
     _powered_off,
     _inside,
@@ -435,13 +427,13 @@ RULES: tuple[Rule, ...] = (
     _no_agent,
     _young,
     _platform_event,
-    _screen,
+    decide_screen,
     _booting,
     _programs_hang,
     _ready,
     _network_or_hang,
-    _health_report,
-    _saved_log,
+    decide_health_report,
+    decide_saved_log,
     _agent_or_wire_server,
     _rest,
 )
@@ -461,6 +453,8 @@ def _outside(facts: Facts, ports: bool = False) -> tuple[Reason, ...]:
         found.append(say.metrics(facts.metrics))
     if facts.serial is not None and facts.serial.prompt is not None and facts.serial.outlook is Outlook.HEALTHY:
         found.append(say.prompt(facts.serial))
+    if facts.screenshot is not None and signs.locked(facts):
+        found.append(Reason(f"it shows {facts.screenshot.shown}", SCREENSHOT, excerpt="; ".join(facts.screenshot.why)))
     if signs.serial_network_down(facts) and facts.serial is not None:
         found.extend(say.serial_lines(facts.serial, 2))
     if facts.vm is not None:

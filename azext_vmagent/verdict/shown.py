@@ -17,7 +17,7 @@ from azext_vmagent.causes.remedies import next_steps
 from azext_vmagent.channels.choice import Wish
 from azext_vmagent.facts.instance_view import AgentStatus
 from azext_vmagent.facts.reading import SCREENSHOT, SERIAL_LOG, Facts
-from azext_vmagent.facts.screenshot import ScreenKind, Sure
+from azext_vmagent.facts.screenshot import Sure
 from azext_vmagent.facts.windows_facts import AGENT_SERVICES
 from azext_vmagent.model import Confidence, Reason, Scenario, Verdict
 from azext_vmagent.verdict import evidence_lines as say
@@ -79,8 +79,7 @@ def decide_health_report(facts: Facts, wish: Wish) -> Verdict | None:
 
 def _heard(facts: Facts) -> bool:
     """The guest or its agent was heard, or its screen is the one of a system that is up."""
-    up = facts.screenshot is not None and facts.screenshot.kind is ScreenKind.LOCK_SCREEN
-    return up or signs.alive(facts) or (facts.vm is not None and facts.vm.agent is AgentStatus.READY)
+    return signs.locked(facts) or signs.alive(facts) or (facts.vm is not None and facts.vm.agent is AgentStatus.READY)
 
 
 def _present(facts: Facts, causes: Iterable[KnownCause]) -> list[Finding]:

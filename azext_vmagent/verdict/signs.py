@@ -6,6 +6,7 @@ from azext_vmagent.facts.host_metrics import CpuState, NetworkTrend
 from azext_vmagent.facts.instance_view import AgentStatus
 from azext_vmagent.facts.port import PortOutcome, way_is_open
 from azext_vmagent.facts.reading import SSH, Facts
+from azext_vmagent.facts.screenshot import ScreenKind, Sure
 from azext_vmagent.facts.serial_log import Outlook
 from azext_vmagent.model import Scenario, State, Verdict
 
@@ -101,6 +102,12 @@ def serial_speaks_against(facts: Facts) -> bool:
     """The newest boot does not stand at a prompt with a working network."""
     against = (Outlook.NETWORK_DOWN, Outlook.NOT_BOOTED, Outlook.BOOTING)
     return facts.serial is not None and facts.serial.outlook in against
+
+
+def locked(facts: Facts) -> bool:
+    """The screenshot surely shows Windows' lock screen: the OS came up, and may stand still since."""
+    screen = facts.screenshot
+    return screen is not None and screen.kind is ScreenKind.LOCK_SCREEN and screen.sure is Sure.LIKELY
 
 
 def serial_network_down(facts: Facts) -> bool:

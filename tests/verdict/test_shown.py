@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from azext_vmagent.channels.choice import Wish
+from azext_vmagent.facts.host_metrics import CpuState, NetworkTrend
 from azext_vmagent.facts.instance_view import VmFacts
 from azext_vmagent.facts.port import PortFacts, PortOutcome
 from azext_vmagent.facts.reading import SCREENSHOT
@@ -15,10 +16,11 @@ from azext_vmagent.facts.serial_log import parse_serial_log
 from azext_vmagent.model import Confidence, Scenario, Verdict
 from azext_vmagent.verdict.decide import decide
 from tests.facts.test_windows_health_report import DOWN, GOOD, report, service
-from tests.verdict.build import NOT_READY, READY, facts
+from tests.verdict.build import NOT_READY, OPEN, READY, facts, metrics
 
 SILENT = replace(NOT_READY, os_type="Windows")
 STOP = ScreenshotFacts(ScreenKind.BLUE_SCREEN, Sure.LIKELY, ("95 % of it is blue",))
+TIMES_OUT = PortFacts("203.0.113.7", 22, PortOutcome.TIMED_OUT)
 LOCKED = ScreenshotFacts(ScreenKind.LOCK_SCREEN, Sure.LIKELY)
 
 
@@ -52,6 +54,28 @@ def test_a_screen_that_may_be_another_is_a_weak_word():
 @pytest.mark.parametrize("shown", [LOCKED, ScreenshotFacts(ScreenKind.BLACK, Sure.LIKELY)])
 def test_a_lock_screen_or_a_black_one_is_no_scenario_4(shown):
     assert screen(shown).scenario is Scenario.UNCERTAIN
+
+
+@pytest.mark.parametrize(("shown", "cpu", "scenario"), [
+    (LOCKED, CpuState.ALIVE, Scenario.NETWORK_DOWN),
+    (LOCKED, CpuState.FLAT_ZERO, Scenario.OS_NOT_RUNNING),
+    (replace(LOCKED, sure=Sure.WEAK), CpuState.ALIVE, Scenario.UNCERTAIN),
+    (None, CpuState.ALIVE, Scenario.UNCERTAIN),
+])  # fmt: skip
+def test_a_locked_screen_of_a_guest_that_works_and_sends_nothing_is_scenario_3(shown, cpu, scenario):
+    known = facts(vm=SILENT, metrics=metrics(NetworkTrend.FELL, cpu), port=TIMES_OUT, network=OPEN)
+    assert decide(replace(known, screenshot=shown), Wish()).scenario is scenario
+
+
+def test_scenario_3_of_windows_is_told_in_its_own_words():
+    known = facts(vm=SILENT, metrics=metrics(NetworkTrend.FELL), port=TIMES_OUT, network=OPEN)
+    found = decide(replace(known, screenshot=LOCKED), Wish())
+    assert found.cause is not None
+    assert found.cause.code == "I18"
+    assert any(reason.channel == SCREENSHOT for reason in found.because)
+    assert [step.command for step in found.next_steps if step.command] == [
+        "az vm repair reset-nic -g rg-shop -n web-03"
+    ]
 
 
 def test_what_is_heard_now_outweighs_an_old_screen():
