@@ -134,9 +134,7 @@ def unrecovered(sign: Sign) -> Sign:
 
     def look(scene: Scene, cause: KnownCause) -> Iterator[Seen]:
         network = scene.facts.serial.network if scene.facts.serial is not None else ()
-        good = max(
-            (event.line for event in network if event.slug == ADDRESS_SEEN or event.meaning == ROUTE_SEEN), default=0
-        )
+        good = [event.line for event in network if event.slug == ADDRESS_SEEN or event.meaning == ROUTE_SEEN]
         return (seen for seen in sign.look(scene, cause) if (seen.reason.line or 0) > max(good, default=0))
 
     return replace(sign, look=look)
