@@ -45,6 +45,8 @@ from azext_vmagent.verdict.unseen import not_checked
 #: bytes a minute that an idle guest sends for its agent alone, with room; a step from below it may be the agent's own
 #: silence. Agent 2.7.3.0 alone sent 29 kB/min in our laboratory; unverified on Azure.
 AGENT_TRAFFIC = 150_000.0
+#: a Ready agent reports every few minutes at least; its status bears the time of the last report (unverified on Azure)
+REPORTED_LATELY = timedelta(minutes=30)
 
 Rule = Callable[[Facts, Wish], Verdict | None]
 
@@ -269,6 +271,14 @@ def _ready(facts: Facts, wish: Wish) -> Verdict | None:
             wish,
             (Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED),
             "Azure says Ready, yet the agent does not answer",
+        )
+    reported = facts.asked_at - vm.agent_time if vm.agent_time is not None else timedelta(0)
+    if reported > REPORTED_LATELY:
+        return _outside_uncertain(
+            facts,
+            wish,
+            (Scenario.HEALTHY, Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED),
+            f"Azure says Ready, by a report that is {say.age(reported)} old",
         )
     return Verdict(
         Scenario.HEALTHY,

@@ -152,10 +152,10 @@ def _text(value: Any) -> Any:
         return value
     text = (TESTS / value["file"]).read_text(encoding="utf-8", errors="surrogateescape")
     drop, add = value.get("drop", ()), value.get("add", ())
-    return _altered(text, drop, add) if drop or add else text
+    return altered(text, drop, add) if drop or add else text
 
 
-def _altered(answer: str, drop: Iterable[str], add: Iterable[str]) -> str:
+def altered(answer: str, drop: Iterable[str], add: Iterable[str]) -> str:
     """A probe's answer unpacked, with other lines, and without the checksum, which would not be right any more."""
     lines = read_answer(answer).lines
     kept = [line for line in lines if not any(re.search(pattern, line) for pattern in drop)]
