@@ -62,6 +62,19 @@ def guest_word(
     return Seen(Reason(what, facts.guest_channel or "", source or None, excerpt=excerpt), culprit, variant)
 
 
+def kernel_says(pattern: str, what: str) -> Sign:
+    """The kernel's complaints since the boot, as the guest tells them; the group ``culprit`` names the culprit."""
+
+    def look(scene: Scene, _cause: KnownCause) -> Iterator[Seen]:
+        words = scene.facts.guest.kernel_words if scene.facts.guest is not None else ()
+        for line in words:
+            found = re.search(pattern, line)
+            if found:
+                yield guest_word(scene.facts, what, "kernel log", line, found.groupdict().get("culprit"))
+
+    return Sign(Need.GUEST, look)
+
+
 def vm_model(
     says: Callable[[VmFacts], str | None], path: str, settles: Callable[[VmFacts], bool] = lambda _: True
 ) -> Sign:

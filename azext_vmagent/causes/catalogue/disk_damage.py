@@ -14,7 +14,7 @@ from azext_vmagent.causes.offline_repair import (
     alar,
     on_console,
 )
-from azext_vmagent.causes.signs import serial_boot
+from azext_vmagent.causes.signs import kernel_says, serial_boot
 from azext_vmagent.facts.reading import SERIAL_LOG
 from azext_vmagent.facts.serial_signature import KERNEL, STATUS, Kind, signature
 from azext_vmagent.model import Reason, Scenario
@@ -54,7 +54,13 @@ XFS = KnownCause(
         "B01: the file system's disk is not there.",
         "The same on a data disk with nofail, in a boot that came up: no reason for a silent agent.",
     ),
-    signs=(serial_boot(settled_by_a_prompt=False),),
+    signs=(
+        serial_boot(settled_by_a_prompt=False),
+        kernel_says(
+            r"XFS \((?P<culprit>[\w-]{1,40})\): .{0,80}(?:[Cc]orruption|[Ss]hutting down|been shut down|I/O [Ee]rror)",
+            "the kernel finds XFS damaged",
+        ),
+    ),
     signatures=(
         signature(
             Kind.CAUSE,
@@ -97,7 +103,14 @@ EXT4 = KnownCause(
         "B32: the disk itself returns errors.",
         "«mounting ext3 file system using the ext4 subsystem» and «recovery complete» are normal.",
     ),
-    signs=(serial_boot(settled_by_a_prompt=False),),
+    signs=(
+        serial_boot(settled_by_a_prompt=False),
+        kernel_says(
+            r"EXT4-fs error \(device (?P<culprit>[\w-]{1,40})\)"
+            r"|EXT4-fs \([\w-]{1,40}\): Remounting filesystem read-only",
+            "the kernel finds ext4 damaged",
+        ),
+    ),
     signatures=(
         signature(
             Kind.STOPPER,
@@ -292,7 +305,11 @@ STORAGE_GONE = KnownCause(
         "B04: XFS is damaged, the disk works.",
         "B05: a file system is damaged, the disk works.",
     ),
-    signs=(serial_boot(settled_by_a_prompt=False), Sign(Need.SERIAL_LOG, _lost_disk)),
+    signs=(
+        serial_boot(settled_by_a_prompt=False),
+        Sign(Need.SERIAL_LOG, _lost_disk),
+        kernel_says(r"I/O error, dev (?P<culprit>(?!sr\d|fd\d|loop\d)\w{1,20})[, ]", "a disk returns errors"),
+    ),
     signatures=(
         signature(
             Kind.CAUSE,

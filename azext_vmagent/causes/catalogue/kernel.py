@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from azext_vmagent.causes.known_cause import Kind as Nature
 from azext_vmagent.causes.known_cause import KnownCause, Need, Remedy, Scene, Seen, Sign, System, Where
 from azext_vmagent.causes.known_cause import Variant as V
 from azext_vmagent.causes.offline_repair import LINUX, REDEPLOY, RESTART, alar, at_boot_menu, by_hand, on_console
-from azext_vmagent.causes.signs import inside, screen_says, serial_boot, serial_words
+from azext_vmagent.causes.signs import inside, kernel_says, screen_says, serial_boot, serial_words
 from azext_vmagent.facts.host_metrics import CpuState, NetworkTrend
-from azext_vmagent.facts.reading import HOST_METRICS
+from azext_vmagent.facts.reading import HOST_METRICS, Facts
 from azext_vmagent.facts.serial_signature import KERNEL, Kind, signature
 from azext_vmagent.model import Reason, Scenario
 
@@ -167,6 +168,13 @@ CPU_STUCK = KnownCause(
     sources=("Linux kernel/watchdog.c, kernel/workqueue.c", "LISA", "EC2Rescue softlockup"),
 )
 
+
+def _nobody_waits(facts: Facts) -> bool:
+    """The guest told of the agent's processes, and none waits for a disk."""
+    guest = facts.guest
+    return guest is not None and guest.complete and bool(guest.processes)
+
+
 HUNG_TASK = KnownCause(
     code="B24",
     slug="hung-task",
@@ -186,7 +194,7 @@ HUNG_TASK = KnownCause(
         "One such line in a log that goes on after it: a pause that is over.",
         "A process in state D for a moment: everybody waits for a disk now and then.",
     ),
-    signs=(serial_boot(settled_by_a_prompt=False), inside("service", "agent log")),
+    signs=(serial_boot(settled_by_a_prompt=False), replace(inside(), settles=_nobody_waits)),
     variants=(V("kernel-panic-hung-task", "A task waited for a disk for too long, and the kernel stopped for it"),),
     remedies=(_TRACES, RESTART, REDEPLOY),
     links=("azure/virtual-machines/disks-metrics", _PANIC_LINK),
@@ -244,7 +252,14 @@ OUT_OF_MEMORY = KnownCause(
         "B30: it happens right at the boot, because huge pages take the memory.",
         "«Userspace Out-Of-Memory (OOM) Killer» is the name of a service.",
     ),
-    signs=(serial_boot(settled_by_a_prompt=False), serial_words("oom")),
+    signs=(
+        serial_boot(settled_by_a_prompt=False),
+        serial_words("oom"),
+        kernel_says(
+            r"(?:^|\] )Out of memory: Kill(?:ed)? process \d+ \((?P<culprit>[^)]{1,40})\)",
+            "the kernel killed a program for lack of memory",
+        ),
+    ),
     variants=(V("kernel-panic-oom", "The guest's memory ran out, and the kernel stopped"),),
     remedies=(
         RESTART,
@@ -274,7 +289,13 @@ OWN_LIMIT = KnownCause(
         "Starting log collection... in the agent's log at the same time",
     ),
     not_to_confuse=("B26: «Out of memory: Killed process» without «cgroup»: the whole machine has no memory left.",),
-    signs=(serial_words("benign"),),
+    signs=(
+        serial_words("benign"),
+        kernel_says(
+            r"(?:^|\] )Memory cgroup out of memory: Kill(?:ed)? process \d+ \((?P<culprit>python[\d.]{0,6})\)",
+            "a process outgrew its own limit",
+        ),
+    ),
     variants=(V("unit-memory-limit", "A program outgrew the memory limit of its own service: no fault of the VM"),),
     remedies=(
         Remedy(
