@@ -13,6 +13,7 @@ from datetime import datetime
 from azext_vmagent.causes import network
 from azext_vmagent.causes.access import in_windows
 from azext_vmagent.causes.catalogue import find_cause, windows_agent, windows_crypto, windows_network, windows_runtime
+from azext_vmagent.causes.catalogue.wire_server_path import ROUTE
 from azext_vmagent.causes.remedies import next_steps
 from azext_vmagent.channels.choice import Wish
 from azext_vmagent.facts.firewall_facts import WIRE_SERVER, BlockingRule
@@ -150,15 +151,11 @@ def wire_causes(guest: GuestFacts) -> tuple[Cause, ...]:
     """What keeps the probe's test, and so the agent, from the Wire Server; a refusal by no known rule comes last."""
     found = [rule_cause(rule) for rule in guest.rules.blocks]
     if guest.route.kind == "none":
-        found.append(
-            Cause("N08", "no-route", "Windows has no route to the Wire Server", f"Winsock: {guest.route.text}.")
-        )
+        found.append(ROUTE.named(f"Winsock: {guest.route.text}.", variant="no-route"))
     kept = stray_routes(guest)
     if kept and guest.outcome(80) not in (Connect.OK, Connect.DENIED):
-        title = "A persistent route leads the Wire Server elsewhere"
-        found.append(
-            Cause("N08", "route-elsewhere", title, "Azure's own route to it is never a persistent one.", kept[0])
-        )
+        detail = "Azure's own route to it is never a persistent one."
+        found.append(ROUTE.named(detail, kept[0], "route-elsewhere"))
     if not found and Connect.DENIED in (guest.outcome(80), guest.outcome(32526)):
         detail = "Windows answers «access denied» (WSAEACCES 10013), and no rule of Windows Firewall does it: another"
         detail += " product's filter, such as an antivirus program's."

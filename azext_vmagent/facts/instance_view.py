@@ -160,7 +160,7 @@ def parse_vm(vm: Any) -> VmFacts:
         provision_vm_agent=_provision_vm_agent(os_profile),
         allow_extension_operations=flag(os_profile, "allowExtensionOperations"),
         proxy_agent_enabled=flag(properties, "securityProfile", "proxyAgentSettings", "enabled"),
-        proxy_agent_wire_server_mode=text(properties, "securityProfile", "proxyAgentSettings", "wireServer", "mode"),
+        proxy_agent_wire_server_mode=_proxy_agent_mode(child(properties, "securityProfile", "proxyAgentSettings")),
         time_created=moment(properties, "timeCreated"),
         extensions=tuple(_extension(extension) for extension in items(view, "extensions")),
         vm_health=_last_word(text(view, "vmHealth", "status", "code")),
@@ -168,6 +168,11 @@ def parse_vm(vm: Any) -> VmFacts:
         nic_ids=_nic_ids(properties),
         admin_username=text(os_profile, "adminUsername"),
     )
+
+
+def _proxy_agent_mode(settings: Any) -> str:
+    """The Wire Server's own mode; older models have one mode for all endpoints of the host."""
+    return text(settings, "wireServer", "mode") or text(settings, "mode")
 
 
 def _state(view: Any, prefix: str) -> str:

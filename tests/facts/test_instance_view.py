@@ -165,3 +165,10 @@ def test_odd_parts_are_not_said(odd: Any) -> None:
     facts = parse_vm({"name": 4, "location": [], "zones": "1", "plan": 3, "properties": dict.fromkeys(keys, odd)})
     assert facts == VmFacts(boot_diagnostics=False)
     parse_vm(vm(instanceView=dict.fromkeys(("vmAgent", "extensions", "statuses", "vmHealth", "bootDiagnostics"), odd)))
+
+
+def test_an_older_model_has_one_proxy_agent_mode_for_all_endpoints():
+    facts = parse_vm(vm(securityProfile={"proxyAgentSettings": {"enabled": True, "mode": "Enforce"}}))
+    assert (facts.proxy_agent_enabled, facts.proxy_agent_wire_server_mode) == (True, "Enforce")
+    own = {"enabled": True, "mode": "Enforce", "wireServer": {"mode": "Audit"}}
+    assert parse_vm(vm(securityProfile={"proxyAgentSettings": own})).proxy_agent_wire_server_mode == "Audit"

@@ -139,7 +139,7 @@ ROUTE = KnownCause(
         Variant("no-route-to-wire-server", "The agent has no route to the Wire Server"),
         Variant("route-by-another-interface", "The route to the Wire Server leaves by a secondary interface"),
         Variant("no-route", "Windows has no route to the Wire Server"),
-        Variant("route-elsewhere", "A persistent route of Windows leads the Wire Server elsewhere"),
+        Variant("route-elsewhere", "A persistent route leads the Wire Server elsewhere"),
     ),
     remedies=(
         Remedy(
