@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from azext_vmagent.causes import agent, boot, network, platform, unit_network, wire_server
 from azext_vmagent.causes.access import diagnose_again, in_guest
+from azext_vmagent.causes.catalogue.wire_server_agent import ONLY_32526
 from azext_vmagent.channels.choice import Wish
 from azext_vmagent.facts.guest import Connect, GuestFacts
 from azext_vmagent.facts.instance_view import AgentStatus
@@ -124,13 +125,14 @@ def _wire_server(
     if port32526 not in (Connect.OK, Connect.NOT_SAID, Connect.NO_TOOL):
         scenario = Scenario.AGENT_DEGRADED if ready else Scenario.WIRE_SERVER_BLOCKED
         found = wire_server.causes(guest)
+        read_whole = guest.rules.complete and not guest.rules.undecided
         return Verdict(
             scenario,
             Confidence.CERTAIN if found else Confidence.LIKELY,
             "The guest reaches tcp/80 of the Wire Server but not tcp/32526: extensions may hang",
-            cause=found[0] if found else platform.HOST_PLUGIN_BLOCKED,
+            cause=found[0] if found else platform.HOST_PLUGIN_BLOCKED if read_whole else ONLY_32526.named(),
             other_causes=found[1:],
-            because=evidence,
+            because=(*evidence, *say.undecided(guest, channel)),
             ruled_out=(not_1, *alive),
             next_steps=wire_server.remedies(facts, wish),
         )

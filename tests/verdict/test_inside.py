@@ -170,6 +170,13 @@ def test_only_32526_out_of_reach_of_a_ready_agent_is_degraded():
     assert (found.scenario, found.confidence, found.cause.code) == (Scenario.AGENT_DEGRADED, Confidence.LIKELY, "N21")
 
 
+def test_only_32526_out_of_reach_by_rules_not_read_whole_is_not_the_hosts_fault():
+    unread = RuleAnalysis(listed=("nft",), missing=("iptables (too slow)",))
+    for rules in (unread, replace(READ_WHOLE, undecided=(DOUBT,))):
+        found = verdict(guest(RUNS, Connect.OK, REFUSED, rules=rules), vm=READY)
+        assert (found.scenario, found.cause.code) == (Scenario.AGENT_DEGRADED, "N06")
+
+
 def test_only_32526_out_of_reach_of_a_silent_agent_is_scenario_2():
     rule = replace(DROP, ports=(32526,))
     found = verdict(guest(RUNS, Connect.OK, REFUSED, rules=blocked_by(rule)))

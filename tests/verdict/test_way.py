@@ -6,10 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from azext_vmagent.causes.catalogue import every_cause
+from azext_vmagent.causes.findings import findings
 from azext_vmagent.facts.guest_facts import Connect, Interface, LogFacts, LogLine, Route, WireTest
 from azext_vmagent.model import Confidence, Scenario
 from azext_vmagent.verdict.decide import decide
-from tests.verdict.build import NOT_READY, OPEN, READY, RUNS, UP, WISH, facts, guest
+from azext_vmagent.verdict.naming import LOOK_ALIKE, name_causes
+from tests.verdict.build import NOT_READY, OPEN, READ_WHOLE, READY, RUNS, STOPPED, UP, WISH, facts, guest
 
 TIMED_OUT = Connect.TIMED_OUT
 DEFAULT = "default via 10.0.0.1 dev eth0"
@@ -80,3 +83,31 @@ def test_a_proxy_is_named_only_where_the_agent_fails_and_the_test_without_it_get
     spared = replace(RUNS, environment="http_proxy=http://10.0.0.9:3128 no_proxy=168.63.129.16")
     assert named(guest(spared, log=FAILS))[1] != "N07"
     assert named(guest(through_proxy), READY)[0] is not Scenario.WIRE_SERVER_BLOCKED
+
+
+def test_a_line_of_the_log_does_not_outweigh_what_the_kernel_says_of_the_gateway_now():
+    inside = guest(
+        RUNS,
+        Connect.NO_ROUTE,
+        Connect.NO_ROUTE,
+        default_routes=("default via 10.0.0.254 dev eth0",),
+        route=Route("unicast", "eth0", "10.0.0.254", "10.0.0.4"),
+        neighbours={"10.0.0.254": "FAILED"},
+        log=LogFacts(True, failures=(LogLine(7, None, "IOError [Errno 101] Network is unreachable"),)),
+    )
+    known = facts(vm=NOT_READY, network=OPEN, guest=inside)
+    found = name_causes(decide(known, WISH), known, WISH, findings(known, every_cause()))
+    assert (found.cause.code, found.cause.slug) == ("N08", "gateway-wrong")
+
+
+def test_what_only_looks_like_a_block_is_said_and_never_a_cause():
+    own = "-A OUTPUT -d 168.63.129.16/32 -p tcp -m conntrack --ctstate INVALID,NEW -j DROP"
+    forward = "-A FORWARD -d 168.63.129.16/32 -p tcp -m tcp --dport 80 -j DROP"
+    inside = guest(STOPPED, rules=replace(READ_WHOLE, own=(own,), forwarding=(forward,)), metadata=TIMED_OUT)
+    known = facts(vm=NOT_READY, network=OPEN, guest=inside)
+    found = name_causes(decide(known, WISH), known, WISH, findings(known, every_cause()))
+    assert found.scenario is Scenario.AGENT_STOPPED
+    named = {cause.code for cause in (found.cause, *found.other_causes)}
+    assert not named & {"N18", "N19", "N20", "N02", "N04", "N24"}
+    said = {reason.excerpt for reason in found.ruled_out if reason.what.startswith(LOOK_ALIKE)}
+    assert {own, forward} <= said

@@ -74,7 +74,7 @@ NO_NETWORK = KnownCause(
             recovered_by="oal state completed",
         ),
     ),
-    covers=("N08", "N24"),
+    covers=("N24",),
     remedies=(
         Remedy("see interfaces, addresses and routes", "ip -br link; ip -br addr; ip route", effect="reads only"),
         Remedy(
