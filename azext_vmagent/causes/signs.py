@@ -15,6 +15,7 @@ from dataclasses import replace
 from azext_vmagent.causes.known_cause import KnownCause, Look, Need, Scene, Seen, Sign
 from azext_vmagent.facts.guest_facts import LogFacts, LogLine
 from azext_vmagent.facts.instance_view import VmFacts
+from azext_vmagent.facts.port import PortOutcome
 from azext_vmagent.facts.reading import AGENT_LOG, INSTANCE_VIEW, SCREENSHOT, SERIAL_LOG, Facts
 from azext_vmagent.facts.screenshot import ScreenKind, Sure
 from azext_vmagent.facts.serial_log import Outlook, SerialEvent
@@ -102,15 +103,24 @@ def refused(need: Need, *channels: str) -> Sign:
 def serial_boot(settled_by_a_prompt: bool = True) -> Sign:
     """A line that decides how the newest boot ended and bears this cause's code.
 
-    Settled by a boot that came up, unless the cause can also hit a running guest, silently.
+    Settled by a boot that came up and lives, unless the cause can also hit a running guest, silently.
     """
     return Sign(Need.SERIAL_LOG, _deciding, came_up) if settled_by_a_prompt else Sign(Need.SERIAL_LOG, _deciding)
 
 
 def came_up(facts: Facts) -> bool:
-    """The newest boot reached a prompt, nothing in it speaks against, and its beginning is in the log."""
+    """The newest boot reached a prompt, nothing in it speaks against, and the guest lives.
+
+    Without a word from the guest the log may be an old one: firmware and GRUB often write to the screen only, so that
+    a restart that ended there leaves the prompt of the boot before it as the last line.
+    """
     serial = facts.serial
-    return serial is not None and serial.outlook is Outlook.HEALTHY and serial.boot_line > 0
+    return serial is not None and serial.outlook is Outlook.HEALTHY and _answers_now(facts)
+
+
+def _answers_now(facts: Facts) -> bool:
+    greets = facts.port is not None and facts.port.outcome is PortOutcome.GREETING
+    return greets or facts.guest is not None or (facts.console is not None and facts.console.lives)
 
 
 def _deciding(scene: Scene, cause: KnownCause) -> Iterator[Seen]:

@@ -162,17 +162,24 @@ def _dead_end(lines: BootLines) -> Judgement | None:
         ends.pop()
     if not ends:
         root_shell = [hit for hit in lines.of(Kind.SHELL) if hit.signature.code and hit.index > after]
-        return Judgement(SerialState.EMERGENCY, Outlook.NOT_BOOTED, tuple(root_shell[-1:])) if root_shell else None
+        why = (*root_shell[-1:], *_explanations(lines, after))
+        return Judgement(SerialState.EMERGENCY, Outlook.NOT_BOOTED, why) if root_shell else None
     last = ends[-1]
     gone = lines.of(Kind.RESTART, Kind.SHUTDOWN)
     if last.kind in _SHELLS and gone and gone[-1].index > last.index:
         return None
-    explained = (*ends, *_halted_by_audit(lines, last), *_explanations(lines, after))
+    explained = (*_reasons(ends), *_halted_by_audit(lines, last), *_explanations(lines, after))
     in_dracut = last.kind is Kind.EMERGENCY and any(
         hit.kind is Kind.DRACUT and not _outlived(lines, hit) for hit in ends
     )
     state = SerialState.DRACUT_SHELL if in_dracut else _DEAD_ENDS[last.kind]
     return Judgement(state, Outlook.NOT_BOOTED, explained)
+
+
+def _reasons(ends: list[Hit]) -> list[Hit]:
+    """The ends, without the first words of a shell that a maintenance mode opened: nobody asked the boot for it."""
+    maintenance = any(hit.kind is Kind.EMERGENCY and hit.signature.code != "B34" for hit in ends)
+    return [hit for hit in ends if not (maintenance and hit.signature.needle == "job control")]
 
 
 def _halted_by_audit(lines: BootLines, last: Hit) -> list[Hit]:

@@ -17,6 +17,11 @@ class NewestBoot:
 
     lines: BootLines
 
+    @property
+    def has_start(self) -> bool:
+        """Whether the log shows the beginning of this boot."""
+        return self.lines.boot.has_start
+
     def search(self, needle: str, pattern: str, meaning: str = "") -> tuple[SerialEvent, ...]:
         """The lines that hold ``needle`` and match ``pattern``, in order; only lines with the needle are matched.
 

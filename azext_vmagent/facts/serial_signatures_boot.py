@@ -267,7 +267,8 @@ BOOT_SIGNATURES: tuple[Signature, ...] = (
         r"|Corruption of in-memory data|Internal error|Unmount and run xfs_repair|log mount/recovery failed)",
         "XFS is damaged", "B04 xfs-corrupt", 22),
     signature(Kind.CAUSE, "EXT4-fs",
-        KERNEL + r"EXT4-fs (?:error \(device (?P<device>[\w-]{1,40})\)|\([\w-]{1,40}\): (?:VFS: Can't find ext4"
+        KERNEL + r"EXT4-fs (?:error \(device (?P<device>[\w-]{1,40})\)(?!.{0,60}Abort forced by user)"
+        r"|\([\w-]{1,40}\): (?:VFS: Can't find ext4"
         r"|bad geometry|mount failed|no journal found|error loading journal))",
         "ext4 is damaged", "B05 ext4-corrupt", 22),
     signature(Kind.CAUSE, "emounting filesystem read-only",

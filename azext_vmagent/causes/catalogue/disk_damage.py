@@ -253,7 +253,7 @@ FSCK = KnownCause(
             54,
         ),
     ),
-    covers=("B02", "B11"),
+    covers=("B02", "B11", "B34"),
     variants=(V("fsck-failed", "The file system check at boot failed"),),
     remedies=(
         on_console(

@@ -61,7 +61,7 @@ FSTAB_DEVICE = KnownCause(
         signature(
             Kind.CAUSE,
             "can't find ",
-            r"(?:^|\] |: )mount: (?:(?P<mount>/\S{1,120}): )?"
+            r"(?:^|\] |: )mount: (?:(?P<mount>/(?!new_root|sysroot|root:)\S{1,120}): )?"
             r"can't find (?:PART)?(?:UUID|LABEL)=(?P<culprit>\S{1,80}?)\.?$",
             "a file system named in /etc/fstab does not exist",
             "B01 fstab-missing-device",

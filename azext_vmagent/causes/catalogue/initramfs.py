@@ -203,7 +203,7 @@ DRACUT_NO_ROOT = KnownCause(
             15,
         ),
     ),
-    covers=("B01", "B02"),
+    covers=("B01", "B02", "B08"),
     variants=(
         V("lvm-missing", "A logical volume that the boot needs is not there"),
         V("bsd-no-root", "The kernel (FreeBSD) does not find its root file system"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from azext_vmagent.causes.known_cause import KnownCause, Need, Remedy, Scene, Seen, Sign, System, Where
-from azext_vmagent.causes.signs import agent_says, refused, vm_model
+from azext_vmagent.causes.signs import agent_says, refused, told, vm_model
 from azext_vmagent.facts.guest_facts import Connect
 from azext_vmagent.facts.instance_view import AgentStatus
 from azext_vmagent.facts.reading import INSTANCE_VIEW, MANAGED_RUN_COMMAND, RESOURCE_HEALTH, RUN_COMMAND, Facts
@@ -136,13 +136,16 @@ def _server_fails(scene: Scene, _cause: KnownCause) -> Iterator[Seen]:
     free = guest.rules.complete and not guest.rules.undecided and not guest.rules.ports()
     named = any(code[0] in "NI" for code in scene.inside)
     silent = guest.root is True and guest.wire.get(80) is not None and guest.wire[80].blocked
-    if silent and free and not named and guest.windows is None and guest.route.kind == "unicast":
+    if guest.complete and silent and free and not named and guest.windows is None and guest.route.kind == "unicast":
         yield Seen(Reason("the Wire Server does not answer, and no rule or route of the guest is in the way", channel))
 
 
 def _server_answers(facts: Facts) -> bool:
+    """Both ports answer, and the agent's log, which would tell of errors between good answers, was read as well."""
     guest = facts.guest
-    return guest is not None and all(guest.outcome(port) is Connect.OK for port in (80, 32526))
+    if guest is None or not told("agent log")(facts):
+        return False
+    return all(guest.outcome(port) is Connect.OK for port in (80, 32526))
 
 
 _RECOVERED = "Fetching the goal state recovered from previous errors"
@@ -211,9 +214,9 @@ WIRE_SERVER_FAILS = KnownCause(
 def _platform_event(scene: Scene, _cause: KnownCause) -> Iterator[Seen]:
     health = scene.facts.health
     if health is not None and health.platform_event:
-        told = ": ".join(part for part in (health.title, health.summary) if part)
+        said = ": ".join(part for part in (health.title, health.summary) if part)
         yield Seen(
-            Reason(told or health.state, RESOURCE_HEALTH, "properties.availabilityState", time=health.occurred_at)
+            Reason(said or health.state, RESOURCE_HEALTH, "properties.availabilityState", time=health.occurred_at)
         )
 
 

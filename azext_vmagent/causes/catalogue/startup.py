@@ -421,7 +421,11 @@ def _prompt(scene: Scene, cause: KnownCause) -> Iterable[Seen]:
 
 def _failed_before_a_prompt(facts: Facts) -> bool:
     serial = facts.serial
-    return serial is not None and serial.outlook is Outlook.NOT_BOOTED and serial.prompt is None
+    if (
+        serial is None or serial.newest is None or not serial.newest.has_start
+    ):  # a prompt may have been cut off with the beginning
+        return False
+    return serial.outlook is Outlook.NOT_BOOTED and serial.prompt is None
 
 
 LOGIN_PROMPT = KnownCause(

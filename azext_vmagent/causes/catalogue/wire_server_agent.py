@@ -61,7 +61,9 @@ _NETWORK_FAULT = re.compile(r"IOError|timed out|\[Errno (?:11[013]|101)\]")
 
 def _nothing_blocks_32526(scene: Scene, _cause: KnownCause) -> Iterator[Seen]:
     guest = scene.facts.guest
-    if guest is None or not _half(guest) or not guest.rules.complete or guest.rules.undecided:
+    if guest is None or not guest.complete or not _half(guest):
+        return
+    if not guest.rules.complete or guest.rules.undecided:
         return
     if 32526 not in guest.rules.ports():
         yield guest_word(scene.facts, "tcp/32526 does not answer, and no rule of the guest blocks it", "tcp/32526")

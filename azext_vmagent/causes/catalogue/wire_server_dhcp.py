@@ -39,7 +39,7 @@ def _no_client(facts: Facts) -> bool:
 def _client_gone(scene: Scene, cause: KnownCause) -> Iterator[Seen]:
     """No client, and the first interface has no address."""
     guest = scene.facts.guest
-    if guest is None or guest.dhcp_clients != () or not guest.azure_interfaces:
+    if guest is None or not guest.complete or guest.dhcp_clients != () or not guest.azure_interfaces:
         return
     first = guest.azure_interfaces[0]
     if not first.addresses:

@@ -288,7 +288,7 @@ NO_ANSWER = KnownCause(
         "«WireServer endpoint is not found. Rerun dhcp handler» stands in the log of every start.",
     ),
     signs=(
-        Sign(Need.GUEST, _no_answer, _answers),
+        Sign(Need.GUEST, _no_answer, lambda facts: told("agent log")(facts) and _answers(facts)),
         failing_with(
             r"^(?!.{0,300}(?:GET vmSettings|:32526)).*?"
             r"(?:IOError|timed out|\[Errno 11[01]\]|WireServer is not responding|Protocol endpoint not found)",
