@@ -209,7 +209,7 @@ DRIVER_MISSING = KnownCause(
     ),
     not_to_confuse=(
         "I09: the same lines, and the kernel loaded the driver: the MAC address changed.",
-        "B14: drivers of the disk are missing: the boot stops in the initramfs.",
+        "B13: drivers of the disk are missing: the boot stops in the initramfs.",
         "«Interface not found for DHCP» once, before the interface is there.",
     ),
     signs=(only_when(_driver_not_seen, from_boot()),),
@@ -220,7 +220,7 @@ DRIVER_MISSING = KnownCause(
             "find what disables it",
             "grep -rn hv_netvsc /etc/modprobe.d /usr/lib/modprobe.d; modprobe hv_netvsc; ip -br link",
             effect="loads the driver now, if it is there",
-            undo="none needed: the next boot does not load it until the file is mended",
+            undo="modprobe -r hv_netvsc",
         ),
         Remedy(
             "comment the line out, then make the initramfs anew",

@@ -139,7 +139,7 @@ DOWN = KnownCause(
     ),
     not_to_confuse=(
         "I07: the interface is up and has no address; the serial log says so sometimes.",
-        "B09: the guest hangs: the processor stands still as well.",
+        "B23, B24: the guest hangs: the processor stands still or spins.",
         "A port that times out alone: a security rule or a private address look the same.",
         "N02: a firewall in the guest drops everything, SSH included.",
     ),

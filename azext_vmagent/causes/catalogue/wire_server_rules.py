@@ -191,7 +191,7 @@ OTHER_FIREWALL = KnownCause(
             "firewalld: leave panic mode, or take the DROP out of the policy that has it",
             "firewall-cmd --panic-off",
             risk=_ON_PURPOSE,
-            undo="firewall-cmd --panic-on (cuts every session)",
+            undo="firewall-cmd --panic-on",
         ),
         Remedy("nftables: delete the rule by its handle (nft -a list ruleset shows it)", risk=_ON_PURPOSE),
     ),
