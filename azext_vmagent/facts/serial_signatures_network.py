@@ -62,7 +62,7 @@ NETWORK_SIGNATURES: tuple[Signature, ...] = (
         "the interface did not come up", "I07 interface-without-address", 32),
     signature(Kind.NET_BAD, "Failed to ",
         STATUS + r"Failed to start (?:networking\.service - )?"
-        r"(?:LSB: Bring up/down networking|Raise network interfaces|wicked managed network interfaces)",
+        r"(?:LSB: Bring up/down networking|Raise network interfaces)",
         "the network service failed", "I12 network-service-failed", 25),
     signature(Kind.NET_BAD, "Failed to ",
         STATUS + r"Failed to start (?:(?P<culprit>[\w-]{1,40})\.service - )?"

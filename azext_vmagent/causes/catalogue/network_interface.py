@@ -22,6 +22,7 @@ from azext_vmagent.facts.host_metrics import CpuState, NetworkTrend
 from azext_vmagent.facts.port import PortOutcome
 from azext_vmagent.facts.reading import HOST_METRICS, Facts
 from azext_vmagent.facts.serial_log import Outlook
+from azext_vmagent.facts.serial_signature import STATUS
 from azext_vmagent.model import Reason, Scenario
 
 RESET = "troubleshoot/azure/virtual-machines/linux/reset-network-interface-azure-linux-vm"
@@ -280,14 +281,20 @@ SERVICE_FAILED = KnownCause(
         "I02, I03, I08: the lines before it tell why.",
         "«Failed to start … Wait for Network to be Configured»: it waited too long; the network may have come later.",
     ),
-    signs=(from_boot(),),
+    signs=(
+        from_boot(),
+        # also fails where only a second interface was not set up: it decides nothing about the boot
+        unrecovered(
+            serial_line("wicked managed", STATUS + r"Failed to start .{0,60}wicked managed network interfaces")
+        ),
+    ),
     covers=("N09", "N24"),
     remedies=(
         LOG_IN,
         Remedy(
             "see why it failed",
-            "systemctl --failed --no-pager; journalctl -b -u NetworkManager -u systemd-networkd -u networking -u "
-            "network -n 50 --no-pager",
+            "systemctl --failed --no-pager; journalctl -b -u NetworkManager -u systemd-networkd -u networking -u network "
+            "-u wicked -n 50 --no-pager",
             effect="reads only",
         ),
         RESET_NIC,
