@@ -168,6 +168,8 @@ def _dead_end(lines: BootLines) -> Judgement | None:
     gone = lines.of(Kind.RESTART, Kind.SHUTDOWN)
     if last.kind in _SHELLS and gone and gone[-1].index > last.index:
         return None
+    if last.kind not in _WAITS_FOR_A_PERSON:  # a system was started: what its loader said before was got over
+        ends = [hit for hit in ends if hit.kind not in _WAITS_FOR_A_PERSON]
     explained = (*_reasons(ends), *_halted_by_audit(lines, last), *_explanations(lines, after))
     in_dracut = last.kind is Kind.EMERGENCY and any(
         hit.kind is Kind.DRACUT and not _outlived(lines, hit) for hit in ends

@@ -24,7 +24,8 @@ _DRACUT_LINK = LINUX + "linux-no-boot-dracut"
 _HYPERV_LINK = LINUX + "linux-hyperv-issue"
 _ADE_LINK = "azure/virtual-machines/linux/disk-encryption-troubleshooting"
 
-_WITHOUT_ROOT = (SerialState.DRACUT_SHELL, SerialState.INITRAMFS_SHELL, SerialState.PANIC)
+#: states in which an initramfs looked for the root device; a kernel that panics for want of one may have none
+_WITHOUT_ROOT = (SerialState.DRACUT_SHELL, SerialState.INITRAMFS_SHELL)
 
 
 def _no_storage_driver(scene: Scene, cause: KnownCause) -> Iterable[Seen]:
@@ -35,8 +36,6 @@ def _no_storage_driver(scene: Scene, cause: KnownCause) -> Iterable[Seen]:
     serial = scene.facts.serial
     boot = serial.newest if serial is not None else None
     if serial is None or boot is None or serial.state not in _WITHOUT_ROOT:
-        return ()
-    if serial.state is SerialState.PANIC and serial.cause_code != "B07":
         return ()
     hypervisor = boot.search("Hypervisor detected", KERNEL + r"Hypervisor detected: Microsoft Hyper-?V")
     disks = [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from azext_vmagent.causes.known_cause import KnownCause, Remedy, Where
+from collections.abc import Iterator
+
+from azext_vmagent.causes.known_cause import KnownCause, Need, Remedy, Scene, Seen, Sign, Where
 from azext_vmagent.causes.known_cause import Variant as V
 from azext_vmagent.causes.offline_repair import (
     LINUX,
@@ -13,9 +15,10 @@ from azext_vmagent.causes.offline_repair import (
     by_hand,
     on_console,
 )
-from azext_vmagent.causes.signs import screen_says, serial_boot, serial_line
+from azext_vmagent.causes.signs import came_up, screen_says, serial_boot, serial_line
+from azext_vmagent.facts.reading import SERIAL_LOG
 from azext_vmagent.facts.serial_signature import Kind, signature
-from azext_vmagent.model import Scenario
+from azext_vmagent.model import Reason, Scenario
 
 _FSTAB_LINK = LINUX + "linux-virtual-machine-cannot-start-fstab-errors"
 _DAMAGE_LINK = LINUX + "linux-recovery-cannot-start-file-system-errors"
@@ -26,6 +29,25 @@ _FSTAB_BUTTON = button(
     "take every line out of /etc/fstab that the boot does not need (the old file is kept beside it)",
     "data disks are not mounted until their lines are put back",
 )
+#: what may keep a mount from being made although its disk is there
+_OTHER_REASONS = ("B04", "B05", "B06", "B14", "B32")
+
+
+def _missing_device(scene: Scene, cause: KnownCause) -> Iterator[Seen]:
+    """A disk that the boot misses by name; a mount that failed for another one's sake counts where no reason is seen.
+
+    «Dependency failed for /data» is printed as well where the check of its disk failed.
+    """
+    serial = scene.facts.serial
+    deciding = serial.deciding if serial is not None else ()
+    named = [event for event in deciding if event.code == cause.code]
+    effects_only = all("Dependency failed for" in event.text for event in named)
+    if effects_only and any(event.code in _OTHER_REASONS for event in deciding):
+        return
+    for event in named[:2]:
+        yield Seen(Reason(event.meaning, SERIAL_LOG, None, event.line, event.text), event.culprit)
+
+
 FSTAB_DEVICE = KnownCause(
     code="B01",
     slug="fstab-missing-device",
@@ -48,7 +70,7 @@ FSTAB_DEVICE = KnownCause(
         "B10: it is the root file system, and dracut speaks, not systemd.",
         "«A start job is running for dev-…device (42s / 1min 30s)» only waits: the boot may still go on.",
     ),
-    signs=(serial_boot(),),
+    signs=(Sign(Need.SERIAL_LOG, _missing_device, came_up),),
     signatures=(
         signature(
             Kind.CAUSE,
@@ -76,7 +98,7 @@ FSTAB_DEVICE = KnownCause(
             11,
         ),
     ),
-    covers=("B02", "B06"),
+    covers=("B02",),
     remedies=(
         on_console("log in as root, comment out the line in /etc/fstab, then: systemctl reboot", link=_FSTAB_LINK),
         _FSTAB_BUTTON,

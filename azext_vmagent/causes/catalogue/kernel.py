@@ -308,7 +308,7 @@ OWN_LIMIT = KnownCause(
 )
 
 #: in the kernel's report on a lack of memory: huge pages are reserved and none is in use
-_HUGE = r"Node \d{1,4} hugepages_total=(?P<culprit>[1-9]\d{1,8}) hugepages_free=(?P=culprit)\b"
+_HUGE = r"Node \d{1,4} hugepages_total=(?P<culprit>[1-9]\d{2,8}) hugepages_free=(?P=culprit)\b"
 
 HUGE_PAGES = KnownCause(
     code="B30",
