@@ -17,6 +17,7 @@ from azext_vmagent.causes.catalogue.network_interface import (
 from azext_vmagent.causes.known_cause import KnownCause, Remedy, Scene, Seen, Variant, Where
 from azext_vmagent.causes.signs import guest_shows, guest_word, only_when, serial_line, unrecovered
 from azext_vmagent.facts.reading import Facts
+from azext_vmagent.facts.serial_log import Outlook
 from azext_vmagent.facts.serial_signature import STATUS
 from azext_vmagent.model import Scenario
 
@@ -46,6 +47,10 @@ def _driver_loaded(facts: Facts) -> bool:
 
 def _driver_not_seen(facts: Facts) -> bool:
     return not _driver_loaded(facts)
+
+
+def _network_down(facts: Facts) -> bool:
+    return facts.serial is not None and facts.serial.outlook is Outlook.NETWORK_DOWN
 
 
 def _named_otherwise(scene: Scene, _cause: KnownCause) -> Iterator[Seen]:
@@ -150,19 +155,29 @@ RENAMED = KnownCause(
     looks_like=(
         "ci-info: eth1  : 0 .               .               00:0d:3a:10:6a:53",
         "cloud-init-nonet gave up waiting for a network device.",
+        "udevd[410]: renamed network interface eth0 to eth1",
     ),
     not_to_confuse=(
         "A second interface eth1 beside a working eth0.",
         "I06: the same on SUSE, with its own words.",
         "I10: the name was taken by the accelerated interface's other face.",
     ),
-    signs=(from_boot(), guest_shows(_named_otherwise, "network")),
+    signs=(
+        from_boot(),
+        guest_shows(_named_otherwise, "network"),
+        only_when(_network_down, unrecovered(serial_line(
+            "renamed network interface",
+            r"\budev\w{0,8}(?:\[\d{1,7}\])?: renamed network interface eth0(?:-eth\d{1,2})? to "
+            r"(?P<culprit>eth[1-9]\d?)\b",
+            "udev gave the interface another name",
+        ))),
+    ),
     covers=("I07", "N09", "N24"),
     variants=(Variant("no-network-device", "No network device appeared that the guest's configuration names"),),
     remedies=(LOG_IN, _UNDO_UDEV, RESET_NIC, _OFFLINE),
     links=(LINUX_NETWORK,),
     sources=("cannot-connect-linux-network.md, Ubuntu error 1", "EC2RL udevpersistentnet"),
-)
+)  # fmt: skip
 
 SUSE_MISSING = KnownCause(
     code="I06",
