@@ -293,8 +293,8 @@ SERVICE_FAILED = KnownCause(
         LOG_IN,
         Remedy(
             "see why it failed",
-            "systemctl --failed --no-pager; journalctl -b -u NetworkManager -u systemd-networkd -u networking -u network "
-            "-u wicked -n 50 --no-pager",
+            "systemctl --failed --no-pager; journalctl -b -u NetworkManager -u systemd-networkd -u networking -u "
+            "network -u wicked -n 50 --no-pager",
             effect="reads only",
         ),
         RESET_NIC,
