@@ -248,12 +248,12 @@ def agent_says(
         lines = log.search(needle, found, recovered_by=recovery) if log is not None else ()
         seen = [_said(Reason(title, AGENT_LOG, None, one.line, one.text, one.time), found) for one in lines]
         if not recovered_by or not _newest_is(scene.facts, recovered_by, needle):
-            heard = [reason for reason in _spoken(scene.facts) if needle in (reason.excerpt or "")]
+            heard = [reason for reason in spoken(scene.facts) if needle in (reason.excerpt or "")]
             seen += [_said(_with(reason, title), found) for reason in heard if found.search(reason.excerpt or "")]
         return seen[-_LINES:]
 
-    spoken = Sign(Need.AGENT_LOG, look)
-    return (spoken, serial_line(needle, pattern, what)) if on_console else (spoken,)
+    said = Sign(Need.AGENT_LOG, look)
+    return (said, serial_line(needle, pattern, what)) if on_console else (said,)
 
 
 def _said(reason: Reason, pattern: re.Pattern[str]) -> Seen:
@@ -296,7 +296,7 @@ def _with(reason: Reason, what: str) -> Reason:
     return Reason(what, reason.channel, reason.source, reason.line, reason.excerpt, reason.time)
 
 
-def _spoken(facts: Facts) -> Iterator[Reason]:
+def spoken(facts: Facts) -> Iterator[Reason]:
     """Every line of the agent that a diagnosis has, oldest first within one source; ``excerpt`` is the line."""
     guest, channel = facts.guest, facts.guest_channel or ""
     if guest is None:
@@ -315,7 +315,7 @@ def _spoken(facts: Facts) -> Iterator[Reason]:
 def _newest_is(facts: Facts, recovery: str, needle: str) -> bool:
     """The newest of both kinds of line is the recovery."""
     last = None
-    for reason in _spoken(facts):
+    for reason in spoken(facts):
         text = reason.excerpt or ""
         if recovery in text or needle in text:
             last = recovery in text

@@ -9,9 +9,12 @@ from functools import cache
 from types import ModuleType
 
 from azext_vmagent.causes.catalogue import (
+    agent_builds,
+    agent_goal_state,
     agent_provisioning,
     agent_runtime,
     agent_service,
+    agent_silent,
     agent_storage,
     boot_loader,
     disk_damage,
@@ -45,9 +48,12 @@ AREAS: tuple[ModuleType, ...] = (
     platform_faults,
     evidence_channels,
     agent_service,
+    agent_silent,
     agent_runtime,
+    agent_builds,
     agent_storage,
     agent_provisioning,
+    agent_goal_state,
     wire_server_rules,
     wire_server_path,
     wire_server_agent,
