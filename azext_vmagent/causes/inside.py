@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from azext_vmagent.causes import agent, boot, network, unit_network, windows, wire_server
+from azext_vmagent.causes import agent, agent_hindrances, agent_idle, boot, network, unit_network, windows, wire_server
 from azext_vmagent.facts.guest_facts import Connect, GuestFacts
 from azext_vmagent.facts.reading import Facts
 from azext_vmagent.model import Cause
@@ -24,10 +24,16 @@ def named_inside(facts: Facts) -> dict[str, tuple[Cause, ...]]:
 
 def _linux(facts: Facts, guest: GuestFacts) -> Iterator[Cause]:
     yield from agent.causes(guest)
-    yield from agent.silencing(guest)
-    yield from agent.limiting(guest)
-    maybe = (agent.wedged_cause, agent.something_else, agent.without_worker, agent.waits_for_cloud_init)
+    yield from agent_hindrances.silencing(guest)
+    yield from agent_hindrances.limiting(guest)
+    maybe = (
+        agent_idle.wedged_cause,
+        agent_idle.something_else,
+        agent_idle.without_worker,
+        agent_idle.waits_for_cloud_init,
+    )
     yield from _there(look(guest) for look in (*maybe, agent.outside_its_service))
+    yield from _there((agent_idle.silent_cause(facts), agent_idle.clock_off(facts)))
     yield from _there((boot.hung_disk_cause(guest, facts.serial),))
     if _out_of_reach(guest):
         yield from wire_server.causes(guest)

@@ -99,16 +99,21 @@ def scenario_names() -> list[str]:
     return [str(scenario.number) for scenario in numbered] + [scenario.value for scenario in (*numbered, *rest)]
 
 
+#: letters that stand where a code has a digit
+_DIGITS = str.maketrans("lio", "110")
+
+
 def near(name: str) -> list[str]:
     """What somebody may have meant by a name that no cause has, the nearest first: ``L01 (agent-stopped)``."""
     wanted = name.strip().lower()
     by_name = {each.lower(): known for known in every_cause() for each in (known.code, *known.slugs())}
+    misread = [by_name[code] for code in [wanted[:1] + wanted[1:].translate(_DIGITS)] if code in by_name]
     close = [by_name[each] for each in difflib.get_close_matches(wanted, by_name, n=_SUGGESTIONS, cutoff=0.6)]
     words = [word for word in re.split(r"[^a-z0-9.]+", wanted) if len(word) > 2]
     shared = {known.code: _shared(words, known) for known in every_cause()}
     holding = sorted((known for known in every_cause() if shared[known.code]), key=lambda known: -shared[known.code])
     begun = [by_name[each] for each in sorted(by_name) if _CODE_BEGUN.fullmatch(wanted) and each.startswith(wanted)]
-    found = {known.code: known.slug for known in (*close, *begun, *holding)}
+    found = {known.code: known.slug for known in (*misread, *close, *begun, *holding)}
     return [f"{code} ({slug})" for code, slug in found.items()][:_SUGGESTIONS]
 
 

@@ -6,12 +6,12 @@ import textwrap
 from collections.abc import Iterable
 from datetime import datetime, timezone
 
+from azext_vmagent.facts.durations import age
 from azext_vmagent.facts.reading import SERIAL_LOG, Facts
 from azext_vmagent.flow import Diagnosis
 from azext_vmagent.model import Answer, Confidence, NextStep, Reason, Scenario, State, Verdict
 from azext_vmagent.report.layout import LABEL, WIDTH, Style, entry
 from azext_vmagent.report.redaction import printable, safe
-from azext_vmagent.verdict.evidence_lines import age
 from azext_vmagent.verdict.naming import LOOK_ALIKE
 
 _MARKS = {State.OK: "✓", State.NOT_ASKED: "–"}

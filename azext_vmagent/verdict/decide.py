@@ -17,6 +17,7 @@ from azext_vmagent.causes.access import az_vm, diagnose_again
 from azext_vmagent.causes.catalogue import windows_network
 from azext_vmagent.causes.run_command import with_channel_causes
 from azext_vmagent.channels.choice import Wish, contradiction
+from azext_vmagent.facts.durations import age
 from azext_vmagent.facts.host_metrics import CpuState, NetworkTrend
 from azext_vmagent.facts.instance_view import AgentStatus
 from azext_vmagent.facts.port import PortOutcome
@@ -164,10 +165,10 @@ def _young(facts: Facts, _wish: Wish) -> Verdict | None:
     return Verdict(
         Scenario.PROVISIONING,
         Confidence.LIKELY,
-        f"The VM was created {say.age(old)} ago: its agent has not reported yet",
+        f"The VM was created {age(old)} ago: its agent has not reported yet",
         cause=platform.JUST_CREATED,
         because=(
-            Reason(f"created {say.age(old)} ago", INSTANCE_VIEW, "VM model", time=vm.time_created),
+            Reason(f"created {age(old)} ago", INSTANCE_VIEW, "VM model", time=vm.time_created),
             say.agent_word(vm),
             *_outside(facts, ports=True),
         ),
@@ -425,7 +426,7 @@ def _rest(facts: Facts, wish: Wish) -> Verdict:
         every = every[:-1]
     summary = "Too little could be seen to tell the scenarios apart"
     if flowed and metrics is not None and metrics.newest is not None:
-        ago = say.age(facts.asked_at - metrics.newest)
+        ago = age(facts.asked_at - metrics.newest)
         summary = f"The guest still sent its usual traffic {ago} ago: 1 or 2, unless it broke since"
     return _outside_uncertain(facts, wish, every, summary)
 

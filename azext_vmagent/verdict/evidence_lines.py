@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from azext_vmagent.facts.console import ConsoleLook, Look
+from azext_vmagent.facts.durations import age
 from azext_vmagent.facts.guest import Connect, GuestFacts
 from azext_vmagent.facts.host_metrics import HostMetrics
 from azext_vmagent.facts.instance_view import AgentStatus, ExtensionFacts, VmFacts
@@ -321,16 +322,3 @@ def how_old_the_paste_is(facts: Facts) -> str | None:
     if old < timedelta(0):
         return f"the guest's clock is {age(-old)} ahead of this machine's, so the pasted answer's age is not known"
     return f"the pasted answer is {age(old)} old by the guest's clock"
-
-
-def age(seconds: timedelta) -> str:
-    """A duration for people: «34 min», «3 days».
-
-    >>> age(timedelta(minutes=34)), age(timedelta(days=3, hours=2)), age(timedelta(seconds=5))
-    ('34 min', '3 days', '5 s')
-    """
-    total = int(max(0, seconds.total_seconds()))
-    for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
-        if total >= 2 * size or (size == 60 and total >= 60):
-            return f"{total // size} {unit}"
-    return f"{total} s"

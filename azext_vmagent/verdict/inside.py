@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 
-from azext_vmagent.causes import agent, boot, network, platform, unit_network, wire_server
+from azext_vmagent.causes import agent, agent_idle, agent_remedies, boot, network, platform, unit_network, wire_server
 from azext_vmagent.causes.access import diagnose_again, in_guest
 from azext_vmagent.causes.catalogue.wire_server_agent import ONLY_32526
 from azext_vmagent.channels.choice import Wish
@@ -59,7 +59,7 @@ def _as_far_as_it_came(found: Verdict, guest: GuestFacts, channel: str) -> Verdi
 
 def _linux(facts: Facts, wish: Wish, guest: GuestFacts, channel: str, alive: tuple[Reason, ...]) -> Verdict | None:
     blockers = wire_server.causes(guest)
-    wedged = agent.wedged_cause(guest) or agent.something_else(guest)
+    wedged = agent_idle.wedged_cause(guest) or agent_idle.something_else(guest)
     found = agent.causes(guest) or ((wedged,) if wedged else ())
     ready = facts.vm is not None and facts.vm.agent is AgentStatus.READY
     hung = boot.hung_disk_cause(guest, facts.serial)
@@ -90,7 +90,7 @@ def _linux(facts: Facts, wish: Wish, guest: GuestFacts, channel: str, alive: tup
                 *late,
             ),
             ruled_out=alive,
-            next_steps=agent.remedies(stopped, facts, wish)
+            next_steps=agent_remedies.remedies(stopped, facts, wish)
             + (wire_server.remedies(facts, wish) if guest.rules.blocks else ()),
         )
     if guest.service.running is None and not guest.processes:

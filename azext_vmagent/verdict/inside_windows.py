@@ -11,14 +11,15 @@ from datetime import timedelta
 
 from azext_vmagent.causes import boot, platform, windows
 from azext_vmagent.causes.access import diagnose_again
-from azext_vmagent.causes.catalogue import windows_network
+from azext_vmagent.causes.catalogue import agent_silent, windows_network
 from azext_vmagent.causes.findings import find
 from azext_vmagent.causes.known_cause import Scene, State
+from azext_vmagent.facts.durations import age
 from azext_vmagent.facts.guest_facts import Connect, GuestFacts
 from azext_vmagent.facts.instance_view import AgentStatus
 from azext_vmagent.facts.reading import Facts
 from azext_vmagent.facts.windows_facts import WindowsFacts, since_start
-from azext_vmagent.model import Cause, Confidence, NextStep, Reason, Scenario, Verdict
+from azext_vmagent.model import Confidence, NextStep, Reason, Scenario, Verdict
 from azext_vmagent.verdict import evidence_lines as say
 from azext_vmagent.verdict.reached import JUST_STARTED
 
@@ -332,9 +333,7 @@ def _silent(
             Scenario.AGENT_STOPPED,
             Confidence.WEAK,
             "The agent's services run, yet its log has not moved for more than an hour",
-            cause=Cause(
-                "L28", "agent-wedged", "The agent runs but does nothing", f"Its log ends {say.age(now - newest)} ago."
-            ),
+            cause=agent_silent.WEDGED.named(f"Its log ends {age(now - newest)} ago."),
             because=(*because, Reason("the newest line of the agent's log is old", channel, LOG, time=newest)),
             next_steps=(restart,),
         )

@@ -5,20 +5,18 @@ from __future__ import annotations
 import shlex
 from datetime import datetime, timedelta
 
-from azext_vmagent.causes import agent, platform
+from azext_vmagent.causes import agent, agent_hindrances, agent_idle, agent_remedies, platform
 from azext_vmagent.causes.access import diagnose_again, in_guest
+from azext_vmagent.causes.catalogue import agent_silent
 from azext_vmagent.channels.choice import Wish
+from azext_vmagent.facts.durations import age
 from azext_vmagent.facts.guest import Connect, GuestFacts
-from azext_vmagent.facts.reading import PASTE, Facts
+from azext_vmagent.facts.reading import Facts
 from azext_vmagent.model import Cause, Confidence, NextStep, Reason, Scenario, Verdict
 from azext_vmagent.verdict import evidence_lines as say
 
 #: an agent that started this recently may not have been noticed by the platform yet
 JUST_STARTED = timedelta(minutes=5)
-#: the agent writes a heartbeat every 30 minutes (WALinuxAgent ga/update.py); two missed ones are no delay any more
-HEARTBEAT_LIMIT = timedelta(minutes=65)
-#: how wrong a guest's clock must be to be said: more than any answer takes on its way
-CLOCK_AHEAD, CLOCK_BEHIND = timedelta(minutes=10), timedelta(days=1)
 
 
 def in_order(
@@ -26,8 +24,8 @@ def in_order(
 ) -> Verdict:
     """The verdict on a guest whose agent runs and in which root reaches the Wire Server, as far as it was tried."""
     failing = facts.vm.failing_extensions if facts.vm else ()
-    troubles = (*agent.silencing(guest), *agent.limiting(guest))
-    if troubles and (ready or agent.silencing(guest)):
+    troubles = (*agent_hindrances.silencing(guest), *agent_hindrances.limiting(guest))
+    if troubles and (ready or agent_hindrances.silencing(guest)):
         return _troubled(facts, wish, guest, channel, ready, because)
     if ready and failing:
         return Verdict(
@@ -37,9 +35,9 @@ def in_order(
             cause=platform.EXTENSION_FAILS,
             because=(*because, *say.extensions(failing)),
         )
-    skew = _clock_off(facts)
+    skew = agent_idle.clock_off(facts)
     beat = guest.log.newest
-    wedged = beat is not None and guest.clock is not None and guest.clock - beat > HEARTBEAT_LIMIT and not skew
+    wedged = agent_idle.silent_log(facts) is not None
     if ready and not wedged and _agent_not_seen(guest):
         return _no_worker_seen(facts, because)
     if ready and not wedged:
@@ -68,7 +66,7 @@ def in_order(
         )
     if wedged and beat is not None and guest.clock is not None:
         return _wedged(facts, wish, guest, channel, because, beat, guest.clock)
-    waits = agent.waits_for_cloud_init(guest)
+    waits = agent_idle.waits_for_cloud_init(guest)
     if waits is not None:
         return Verdict(
             Scenario.AGENT_STOPPED,
@@ -82,7 +80,7 @@ def in_order(
                 ),
             ),
         )
-    alone = agent.without_worker(guest)
+    alone = agent_idle.without_worker(guest)
     if alone is not None:
         return Verdict(
             Scenario.AGENT_STOPPED,
@@ -90,7 +88,7 @@ def in_order(
             "The agent's service is active, yet only its daemon runs",
             cause=alone,
             because=because,
-            next_steps=agent.remedies(alone, facts, wish),
+            next_steps=agent_remedies.remedies(alone, facts, wish),
         )
     return _not_noticed(facts, wish, guest, because, skew)
 
@@ -104,13 +102,7 @@ def _wedged(
     beat: datetime,
     now: datetime,
 ) -> Verdict:
-    cause = Cause(
-        "L28",
-        "agent-wedged",
-        "The agent runs but does nothing",
-        f"Its log ends {say.age(now - beat)} ago.",
-        agent.unit_name(guest),
-    )
+    cause = agent_silent.WEDGED.named(f"Its log ends {age(now - beat)} ago.", agent.unit_name(guest))
     return Verdict(
         Scenario.AGENT_STOPPED,
         Confidence.LIKELY,
@@ -120,7 +112,7 @@ def _wedged(
             *because,
             Reason("the newest line of the agent's log is old", channel, "/var/log/waagent.log", time=beat),
         ),
-        next_steps=agent.remedies(cause, facts, wish),
+        next_steps=agent_remedies.remedies(cause, facts, wish),
     )
 
 
@@ -182,8 +174,8 @@ def _troubled(
     facts: Facts, wish: Wish, guest: GuestFacts, channel: str, ready: bool, because: tuple[Reason, ...]
 ) -> Verdict:
     """The agent's process runs and reaches the Wire Server, in a guest that lacks what its work needs."""
-    silencing = agent.silencing(guest)
-    found = (*silencing, *agent.limiting(guest))
+    silencing = agent_hindrances.silencing(guest)
+    found = (*silencing, *agent_hindrances.limiting(guest))
     cause = found[0]
     worker = guest.processes is None or any(process.worker for process in guest.processes)
     failing = facts.vm.failing_extensions if facts.vm else ()
@@ -197,7 +189,7 @@ def _troubled(
             cause=cause,
             other_causes=others,
             because=reasons,
-            next_steps=agent.remedies(cause, facts, wish),
+            next_steps=agent_remedies.remedies(cause, facts, wish),
         )
     return Verdict(
         Scenario.AGENT_STOPPED,
@@ -206,17 +198,5 @@ def _troubled(
         cause=cause,
         other_causes=others,
         because=reasons,
-        next_steps=agent.remedies(cause, facts, wish),
+        next_steps=agent_remedies.remedies(cause, facts, wish),
     )
-
-
-def _clock_off(facts: Facts) -> Cause | None:
-    """A guest whose clock is ahead of ours, or a day behind; not from an answer that somebody may have kept a while."""
-    clock = facts.guest.clock if facts.guest else None
-    if clock is None or facts.guest_channel == PASTE:
-        return None
-    ahead = clock - facts.asked_at
-    if -CLOCK_BEHIND < ahead < CLOCK_AHEAD:
-        return None
-    how = f"{say.age(ahead)} ahead of" if ahead > timedelta(0) else f"{say.age(-ahead)} behind"
-    return Cause("L42", "clock-off", "The guest's clock is wrong", f"It is {how} this machine's.", clock.isoformat())

@@ -7,6 +7,7 @@ expect:
   present: [L01]            # must be found
   not-present: [L02, L05]   # must not be found: absent or unknown
 evidence:                   # what is not given was not asked; a value «file: PATH» is read from tests/
+  asked: 2026-11-24T23:34:51Z  # when, if it matters; else ASKED
   vm: {...}                 # merged into a running Linux VM whose agent is Not Ready; «vm: null» when not known
   windows: true             # that VM is a Windows one
   serial: |                 # text of the serial log
@@ -127,6 +128,7 @@ def _load(path: Path) -> Case:
 def evidence(case: Case, without: str = "") -> Evidence:
     """The case's evidence as a diagnosis would have collected it, less one kind of it."""
     given = {name: _text(value) for name, value in case.evidence.items() if name != without}
+    asked = given.pop("asked", ASKED)
     windows = bool(given.pop("windows", "probe-windows" in given))
     answers: dict[str, Answer] = {}
     if without != "vm" and given.get("vm", {}) is not None:
@@ -139,12 +141,12 @@ def evidence(case: Case, without: str = "") -> Evidence:
     for name, value in given.items():
         answer = _ANSWERS[name](value)
         answers[answer.source] = answer
-    return Evidence(TARGET, ASKED, answers)
+    return Evidence(TARGET, asked, answers)
 
 
 def kinds(case: Case) -> list[str]:
     """The kinds of evidence that a case gives, each of which can be left out."""
-    return [name for name in case.evidence if name != "windows"]
+    return [name for name in case.evidence if name not in ("windows", "asked")]
 
 
 def _text(value: Any) -> Any:
