@@ -279,7 +279,7 @@ def _ready(facts: Facts, wish: Wish) -> Verdict | None:
             facts,
             wish,
             (Scenario.HEALTHY, Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED),
-            f"Azure says Ready, by a report that is {say.age(reported)} old",
+            f"Azure says Ready, by a report that is {age(reported)} old",
         )
     return Verdict(
         Scenario.HEALTHY,
