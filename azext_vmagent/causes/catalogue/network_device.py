@@ -93,18 +93,18 @@ MISSING = KnownCause(
         from_boot(),
         unrecovered(serial_line(
             "Cannot find device",
-            r"(?:^|ifup\[\d{1,7}\]: |: )Cannot find device \"(?P<culprit>e(?:th|n)\w{1,12})\"",
+            r"(?:^|ifup\[\d{1,7}\]: |: )Cannot find device \"(?P<culprit>e(?:th0|n\w{1,12}))\"",
             "the interface that the configuration names does not exist",
         )),
         unrecovered(serial_line(
             "Timed out waiting for device",
             STATUS + r"Timed out waiting for device (?:/sys/subsystem/net/devices/|sys-subsystem-net-devices-)"
-            r"(?P<culprit>e\w{1,12})",
+            r"(?P<culprit>e(?:th0|n\w{1,12}))\b",
             "systemd waited in vain for the interface",
         )),
         unrecovered(serial_line(
             "while getting interface flags",
-            r"(?P<culprit>e\w{1,12}): ERROR while getting interface flags: No such device",
+            r"(?P<culprit>e(?:th0|n\w{1,12})): ERROR while getting interface flags: No such device",
             "the interface that the configuration names does not exist",
         )),
     ),
@@ -196,11 +196,11 @@ SUSE_MISSING = KnownCause(
         from_boot(),
         unrecovered(serial_line(
             "Waiting for mandatory devices",
-            r"(?:^|\s)Waiting for mandatory devices: {0,4}(?P<culprit>eth\d{1,2})\b",
+            r"(?:^|\s)Waiting for mandatory devices: {0,4}(?P<culprit>eth0)\b",
             "the network scripts wait for an interface that is not there",
         )),
         unrecovered(serial_line(
-            "no-device", r"(?:^|\s)(?P<culprit>eth\d{1,2}) +no-device\s*$", "wicked finds no such interface"
+            "no-device", r"(?:^|\s)(?P<culprit>eth0) +no-device\s*$", "wicked finds no such interface"
         )),
     ),
     covers=("I12", "N09", "N24"),
