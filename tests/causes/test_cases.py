@@ -7,7 +7,8 @@ import pytest
 from azext_vmagent.causes.catalogue import every_cause, serial_signatures
 from azext_vmagent.causes.findings import findings
 from azext_vmagent.causes.known_cause import Finding, State
-from azext_vmagent.facts.reading import read
+from azext_vmagent.facts.console_text import clean
+from azext_vmagent.facts.reading import SERIAL_LOG, read
 from azext_vmagent.model import Evidence
 from tests.causes.case import Case, cases, evidence, kinds
 
@@ -59,6 +60,17 @@ def test_every_cause_has_a_positive_case_and_a_near_miss(code: str):
     own = [case for case in CASES if case.code == code]
     assert any(code in case.present for case in own), "no positive case"
     assert any(code in case.not_present for case in own), "no near miss"
+
+
+def test_every_serial_line_that_an_entry_knows_stands_in_a_case():
+    logs = [clean(evidence(case).value(SERIAL_LOG) or b"") for case in CASES if "serial" in case.evidence]
+    lines = {log.ascii_segment(at) for log in logs for at in range(len(log.segments))}
+    unseen = [
+        f"{known.code} {known.needle}"
+        for known in serial_signatures()
+        if not any(known.needle in line and known.pattern.search(line) for line in lines)
+    ]
+    assert unseen == []
 
 
 def test_every_case_belongs_to_a_cause_and_names_only_known_ones():
