@@ -97,7 +97,7 @@ def link_of(remedy: Document, found: Document) -> str | None:
 def _remedies(found: Document, style: Style) -> list[str]:
     lines: list[str] = []
     for index, remedy in enumerate(found["remedies"]):
-        label = "do" if index == 0 else "or"
+        label = "do" if index == 0 else "and / or"
         if remedy["command"]:
             lines.append(f"  {label:<{LABEL - 2}} {style(remedy['command'], 'bold')}")
             label = ""
