@@ -6,7 +6,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -14,7 +14,7 @@ from azext_vmagent.facts.console_text import Console, printable
 from azext_vmagent.facts.serial_boots import REPLAY, Boot, kernel_time
 from azext_vmagent.facts.serial_facts import Outlook, SerialEvent, SerialState
 from azext_vmagent.facts.serial_lines import Hit
-from azext_vmagent.facts.serial_signature import ADDRESS_SEEN, BARE_SHELL, Kind, Signature
+from azext_vmagent.facts.serial_signature import ADDRESS_SEEN, BARE_SHELL, MOUNT_WAITS, Kind, Signature
 from azext_vmagent.facts.serial_signatures_network import OWN_LIMIT
 from azext_vmagent.facts.windows_health_report import HealthReport, read_health_reports
 
@@ -334,7 +334,27 @@ def _under_way(lines: BootLines) -> Judgement | None:
 
 def _explanations(lines: BootLines, after: int) -> list[Hit]:
     """Lines that explain why a boot failed."""
-    return [hit for hit in lines.of(Kind.CAUSE, Kind.STOPPER) if hit.index > after]
+    return _checked_first([hit for hit in lines.of(Kind.CAUSE, Kind.STOPPER) if hit.index > after])
+
+
+def _checked_first(hits: list[Hit]) -> list[Hit]:
+    """A mount that waits for a check which failed: its device is there, so no line of /etc/fstab is wrong.
+
+    Where any other line tells of a device that is missing, the check failed for that.
+    """
+    failed = [hit for hit in hits if hit.signature.slug == "fsck-failed"]
+    if not failed or any(hit.signature.code == "B01" and not _waits(hit) for hit in hits):
+        return hits
+    why = failed[0].signature
+    return [replace(hit, signature=why, event=_as(hit.event, why)) if _waits(hit) else hit for hit in hits]
+
+
+def _waits(hit: Hit) -> bool:
+    return hit.signature.meaning == MOUNT_WAITS
+
+
+def _as(event: SerialEvent, signature: Signature) -> SerialEvent:
+    return replace(event, meaning="a mount waits for the check that failed", slug=signature.slug, code=signature.code)
 
 
 def network_failures(lines: BootLines) -> list[Hit]:

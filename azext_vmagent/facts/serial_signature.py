@@ -84,6 +84,7 @@ ADDRESS_SEEN = "address-seen"
 """The slug of lines that show an interface with an address, or a peer that answered."""
 
 BARE_SHELL = "a shell that no login started"
+MOUNT_WAITS = "a mount needs a device that is not there"
 """What the prompt of a shell without its start files means: an appliance, or a shell in the place of init."""
 
 KERNEL = r"(?:^ ?|(?<!kernel: )\[ {0,6}\d{1,8}\.\d{1,6}\](?:\[ *[TC]?\d+\])? {1,2}|\] - )"

@@ -20,8 +20,11 @@ LOADER_SIGNATURES: tuple[Signature, ...] = (
         "GRUB found no kernel", "B07 kernel-or-initrd-missing", 30),
     signature(Kind.FIRMWARE, "BdsDxe",
         r"^BdsDxe: (?:No bootable option or device was found"
-        r"|failed to (?:load|start) .{0,200}(?:Not Found|Access Denied|rejected))",
+        r"|failed to (?:load|start) .{0,200}Not Found)",
         "the firmware found nothing to start", "B17 uefi-no-loader", 60),
+    signature(Kind.FIRMWARE, "BdsDxe",
+        r"^BdsDxe: failed to (?:load|start) .{0,200}(?:Access Denied|Security Violation|rejected)",
+        "the firmware refused the loader", "B18 secure-boot-violation", 50),
     signature(Kind.FIRMWARE, "Secur",
         r"(?:^Verification failed: ?\(0x1A\)|^)[ :]*Security Violation",
         "Secure Boot rejected the loader", "B18 secure-boot-violation", 30),

@@ -42,6 +42,30 @@ MANY = {
         "B33",
         ["[FAILED] Failed to mount /bek.", "See 'systemctl status bek.mount' for details."],
     ),
+    "a mount waits for the check that failed: its disk is there": (
+        "B06",
+        [
+            "[FAILED] Failed to start systemd-fsck@dev-sdc1.service - File System Check on /dev/sdc1.",
+            "[DEPEND] Dependency failed for data.mount - /data.",
+            "[DEPEND] Dependency failed for local-fs.target - Local File Systems.",
+            "You are in emergency mode. After logging in, type",
+        ],
+    ),
+    "the check of the root file system failed in the guest's own systemd": (
+        "B06",
+        [
+            "[FAILED] Failed to start systemd-fsck-root.service - File System Check on Root Device.",
+            "[DEPEND] Dependency failed for Local File Systems.",
+            "You are in emergency mode. After logging in, type",
+        ],
+    ),
+    "the firmware refuses a loader, then finds nothing else": (
+        "B18",
+        [
+            'BdsDxe: failed to load Boot0001 "UEFI Misc Device" from VenHw(1): Access Denied',
+            "BdsDxe: No bootable option or device was found.",
+        ],
+    ),
     "mkinitcpio does not find the root file system": (
         "B11",
         [
