@@ -306,8 +306,8 @@ CONDITION = KnownCause(
         console_line(
             "was skipped because of",
             r"(?:Azure Linux Agent|" + _UNIT + r").{0,80} was skipped because of (?:an unmet|a failed) condition "
-            r"check "
-            r"\((?P<culprit>(?!ConditionPathExists=/etc/waagent\.conf|ConditionFileIsExecutable=)\w{1,40}=[^)]{0,160})\)",
+            r"check \((?P<culprit>(?!ConditionPathExists=/etc/waagent\.conf|ConditionFileIsExecutable=)"
+            r"\w{1,40}=[^)]{0,160})\)",
             "systemd skipped the agent's start",
             unless=_STARTED,
         ),

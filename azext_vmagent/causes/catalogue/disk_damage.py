@@ -272,7 +272,7 @@ FSCK = KnownCause(
 _MANY = 3
 
 
-def _lost_disk(scene: Scene, cause: KnownCause) -> Iterable[Seen]:
+def _lost_disk(scene: Scene, _cause: KnownCause) -> Iterable[Seen]:
     """The kernel rejects I/O again and again, whatever the boot did before."""
     serial = scene.facts.serial
     if serial is None or serial.newest is None:

@@ -28,7 +28,7 @@ _ADE_LINK = "azure/virtual-machines/linux/disk-encryption-troubleshooting"
 _WITHOUT_ROOT = (SerialState.DRACUT_SHELL, SerialState.INITRAMFS_SHELL)
 
 
-def _no_storage_driver(scene: Scene, cause: KnownCause) -> Iterable[Seen]:
+def _no_storage_driver(scene: Scene, _cause: KnownCause) -> Iterable[Seen]:
     """No root device, and a kernel that lists its devices names Hyper-V and no disk of it.
 
     Only a log that shows the boot from its first lines, with the kernel's notes (they are missing with ``quiet``).

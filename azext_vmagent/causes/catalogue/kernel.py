@@ -94,7 +94,7 @@ KERNEL_FAULT = KnownCause(
 )
 
 
-def _stands_still(scene: Scene, cause: KnownCause) -> Iterable[Seen]:
+def _stands_still(scene: Scene, _cause: KnownCause) -> Iterable[Seen]:
     """The host sees a VM that runs, whose traffic stopped and whose processor does nothing at all."""
     metrics, vm = scene.facts.metrics, scene.facts.vm
     still = metrics is not None and metrics.cpu is CpuState.FLAT_ZERO and metrics.network is NetworkTrend.FELL
@@ -368,7 +368,7 @@ HUGE_PAGES = KnownCause(
 )
 
 
-def _pegged(scene: Scene, cause: KnownCause) -> Iterable[Seen]:
+def _pegged(scene: Scene, _cause: KnownCause) -> Iterable[Seen]:
     metrics = scene.facts.metrics
     if metrics is None or metrics.cpu is not CpuState.PEGGED:
         return ()

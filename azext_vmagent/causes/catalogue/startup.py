@@ -247,14 +247,14 @@ def _silent_console(alive: str) -> Iterator[Seen]:
     yield Seen(Reason(what, SERIAL_LOG))
 
 
-def _greets(scene: Scene, cause: KnownCause) -> Iterable[Seen]:
+def _greets(scene: Scene, _cause: KnownCause) -> Iterable[Seen]:
     serial, port = scene.facts.serial, scene.facts.port
     if serial is None or port is None or port.outcome is not PortOutcome.GREETING or not _speechless(serial):
         return ()
     return _silent_console(f"{port.greeting or 'its server'} answers on port {port.port}")
 
 
-def _answers_inside(scene: Scene, cause: KnownCause) -> Iterable[Seen]:
+def _answers_inside(scene: Scene, _cause: KnownCause) -> Iterable[Seen]:
     serial, guest = scene.facts.serial, scene.facts.guest
     if serial is None or guest is None or guest.windows is not None or not _speechless(serial):
         return ()
@@ -304,7 +304,7 @@ def _of(facts: Facts) -> SerialLogFacts:
     return facts.serial
 
 
-def _failed_before(scene: Scene, cause: KnownCause) -> Iterator[Seen]:
+def _failed_before(scene: Scene, _cause: KnownCause) -> Iterator[Seen]:
     """A failure of an older boot that is still in the log, where the newest boot came up."""
     serial = scene.facts.serial
     if serial is None or serial.outlook is not Outlook.HEALTHY:
@@ -358,7 +358,7 @@ def _went_off(scene: Scene, cause: KnownCause) -> Iterator[Seen]:
             yield Seen(Reason(event.meaning, SERIAL_LOG, None, event.line, event.text))
 
 
-def _stopped_by_itself(scene: Scene, cause: KnownCause) -> Iterable[Seen]:
+def _stopped_by_itself(scene: Scene, _cause: KnownCause) -> Iterable[Seen]:
     """Azure says stopped, which is not deallocated, and the console ends within a shutdown."""
     serial, vm = scene.facts.serial, scene.facts.vm
     if serial is None or vm is None or vm.power != "stopped" or asked_from_outside(serial):
@@ -408,7 +408,7 @@ SHUT_DOWN = KnownCause(
 )
 
 
-def _prompt(scene: Scene, cause: KnownCause) -> Iterable[Seen]:
+def _prompt(scene: Scene, _cause: KnownCause) -> Iterable[Seen]:
     serial = scene.facts.serial
     if serial is None or serial.prompt is None:
         return ()
