@@ -12,25 +12,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from azext_vmagent.causes import boot, network, platform
+from azext_vmagent.causes import boot, platform
 from azext_vmagent.causes.access import az_vm, diagnose_again
-from azext_vmagent.causes.catalogue import windows_network
 from azext_vmagent.causes.run_command import with_channel_causes
 from azext_vmagent.channels.choice import Wish, contradiction
 from azext_vmagent.facts.durations import age
-from azext_vmagent.facts.host_metrics import CpuState, NetworkTrend
+from azext_vmagent.facts.host_metrics import NetworkTrend
 from azext_vmagent.facts.instance_view import AgentStatus
-from azext_vmagent.facts.port import PortOutcome
 from azext_vmagent.facts.reading import (
     GUEST_CHANNELS,
-    HOST_METRICS,
     INSTANCE_VIEW,
     PASTE,
-    PORT,
-    SCREENSHOT,
     SERIAL_CONSOLE,
     SERIAL_LOG,
-    SSH,
     Facts,
 )
 from azext_vmagent.facts.serial_log import Outlook, SerialState
@@ -38,14 +32,12 @@ from azext_vmagent.model import Confidence, NextStep, Reason, Scenario, State, V
 from azext_vmagent.verdict import evidence_lines as say
 from azext_vmagent.verdict import signs
 from azext_vmagent.verdict.inside import decide_inside
+from azext_vmagent.verdict.out_of_reach import hanging_console, network_or_hang, programs_hang
+from azext_vmagent.verdict.outside import outside_uncertain, seen_outside
 from azext_vmagent.verdict.saved_log import decide_saved_log
-from azext_vmagent.verdict.settling import settle
 from azext_vmagent.verdict.shown import decide_health_report, decide_screen
 from azext_vmagent.verdict.unseen import not_checked
 
-#: bytes a minute that an idle guest sends for its agent alone, with room; a step from below it may be the agent's own
-#: silence. Agent 2.7.3.0 alone sent 29 kB/min in our laboratory; unverified on Azure.
-AGENT_TRAFFIC = 150_000.0
 #: a Ready agent reports every few minutes at least; its status bears the time of the last report (unverified on Azure)
 REPORTED_LATELY = timedelta(minutes=30)
 
@@ -117,7 +109,7 @@ def _not_booted(facts: Facts, _wish: Wish) -> Verdict | None:
         Confidence.CERTAIN if agrees else Confidence.LIKELY,
         "The guest OS hangs" if hung else "The guest OS did not boot",
         cause=cause or (boot.HUNG if hung else None),
-        because=say.serial_lines(serial) + _outside(facts, ports=True),
+        because=say.serial_lines(serial) + seen_outside(facts, ports=True),
         ruled_out=(
             say.out(Scenario.AGENT_STOPPED, "the newest boot never came as far as its services", SERIAL_LOG),
             say.out(Scenario.NETWORK_DOWN, "the newest boot shows no login prompt", SERIAL_LOG),
@@ -138,7 +130,7 @@ def _no_agent(facts: Facts, _wish: Wish) -> Verdict | None:
         because=(
             Reason("osProfile says provisionVMAgent: false", INSTANCE_VIEW, "VM model"),
             say.agent_word(vm),
-            *_outside(facts, ports=True),
+            *seen_outside(facts, ports=True),
         ),
         next_steps=(
             NextStep(
@@ -149,10 +141,6 @@ def _no_agent(facts: Facts, _wish: Wish) -> Verdict | None:
             ),
         ),
     )
-
-
-def _inside(facts: Facts, wish: Wish) -> Verdict | None:
-    return decide_inside(facts, wish)
 
 
 def _young(facts: Facts, _wish: Wish) -> Verdict | None:
@@ -170,7 +158,7 @@ def _young(facts: Facts, _wish: Wish) -> Verdict | None:
         because=(
             Reason(f"created {age(old)} ago", INSTANCE_VIEW, "VM model", time=vm.time_created),
             say.agent_word(vm),
-            *_outside(facts, ports=True),
+            *seen_outside(facts, ports=True),
         ),
         next_steps=(
             NextStep(
@@ -197,7 +185,7 @@ def _platform_event(facts: Facts, _wish: Wish) -> Verdict | None:
         Confidence.LIKELY,
         "The platform reports a problem of its own with this VM",
         cause=platform.HOST_EVENT,
-        because=(say.health(facts), *_outside(facts)),
+        because=(say.health(facts), *seen_outside(facts)),
         next_steps=(
             NextStep("wait for the platform, it is working on it", diagnose_again(facts)),
             *((redeploy,) if redeploy else ()),
@@ -216,41 +204,13 @@ def _booting(facts: Facts, _wish: Wish) -> Verdict | None:
         candidates=(Scenario.OS_NOT_RUNNING,),
         because=(
             Reason(f"the newest boot is {serial.state.value}", SERIAL_LOG, None, None, serial.last_line or None),
-            *_outside(facts, ports=True),
+            *seen_outside(facts, ports=True),
         ),
         next_steps=(
             NextStep(
                 "ask again in two minutes: a boot that still stands there hangs (scenario 4)", diagnose_again(facts)
             ),
         ),
-    )
-
-
-def _programs_hang(facts: Facts, wish: Wish) -> Verdict | None:
-    """The kernel answers and the programs do not: the port accepts or greets, and a login gets nowhere.
-
-    That alone is no proof (a slow directory service, lost packets); the kernel's own complaint, or processors that are
-    busy to the last, or a console that does not react, make it one.
-    """
-    stuck = signs.accepts_only(facts) or (signs.greets(facts) and facts.state(SSH) is State.TIMED_OUT)
-    if facts.guest is not None or not stuck or signs.console_lives(facts):
-        return None
-    serial, metrics = facts.serial, facts.metrics
-    complains = serial is not None and serial.state is SerialState.HUNG
-    pegged = signs.accepts_only(facts) and metrics is not None and metrics.cpu is CpuState.PEGGED
-    if not complains and not pegged and not signs.console_hangs(facts):
-        candidates = (Scenario.OS_NOT_RUNNING, Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED)
-        return _outside_uncertain(facts, wish, candidates, "The guest's kernel answers, a login gets nowhere")
-    lines = say.serial_lines(serial, 3) if serial is not None and complains else ()
-    login = () if signs.accepts_only(facts) else (Reason(facts.detail(SSH), SSH),)
-    return Verdict(
-        Scenario.OS_NOT_RUNNING,
-        Confidence.CERTAIN if complains or signs.silent(facts) else Confidence.LIKELY,
-        "The guest OS hangs: its kernel answers, its programs do not",
-        cause=(boot.serial_cause(serial) if serial is not None and complains else None) or boot.HUNG_PROGRAMS,
-        because=(*lines, *login, *_outside(facts, ports=True)),
-        ruled_out=(say.out(Scenario.NETWORK_DOWN, "the guest accepts a connection", PORT),),
-        next_steps=boot.hung_remedies(facts),
     )
 
 
@@ -267,7 +227,7 @@ def _ready(facts: Facts, wish: Wish) -> Verdict | None:
     ):
         return None
     if any(facts.state(channel) is State.TIMED_OUT for channel in GUEST_CHANNELS if channel != SERIAL_CONSOLE):
-        return _outside_uncertain(
+        return outside_uncertain(
             facts,
             wish,
             (Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED),
@@ -275,124 +235,34 @@ def _ready(facts: Facts, wish: Wish) -> Verdict | None:
         )
     reported = facts.asked_at - vm.agent_time if vm.agent_time is not None else timedelta(0)
     if reported > REPORTED_LATELY:
-        return _outside_uncertain(
+        return outside_uncertain(
             facts,
             wish,
             (Scenario.HEALTHY, Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED),
             f"Azure says Ready, by a report that is {age(reported)} old",
         )
+    failed = tuple(extension for extension in vm.extensions if extension.state == "failed")
+    if failed:
+        return Verdict(
+            Scenario.AGENT_DEGRADED,
+            Confidence.LIKELY,
+            say.extensions_title(failed),
+            cause=platform.EXTENSION_FAILS,
+            because=(*say.extensions(failed), *seen_outside(facts, ports=True)),
+            next_steps=_look_inside(facts, wish),
+        )
     return Verdict(
         Scenario.HEALTHY,
         Confidence.WEAK,
         "Azure says Ready and nothing contradicts it; nobody looked inside, and Azure's word may lag by minutes",
-        because=(say.agent_word(vm), *_outside(facts, ports=True)),
-        next_steps=(
-            NextStep(
-                "look inside the guest to be sure",
-                diagnose_again(facts, "--ssh-user USER" if wish.run_command == "never" else "--run-command always"),
-            ),
-        ),
+        because=(say.agent_word(vm), *seen_outside(facts, ports=True)),
+        next_steps=_look_inside(facts, wish),
     )
 
 
-def _network_or_hang(facts: Facts, wish: Wish) -> Verdict | None:
-    """Scenarios 3 and 4 of a guest that had booted: its traffic stopped; is its processor alive?"""
-    metrics, serial = facts.metrics, facts.serial
-    if (
-        signs.alive(facts)
-        or signs.refused(facts)
-        or not (signs.fell(facts) or signs.dead_port(facts) or signs.serial_network_down(facts))
-    ):
-        return None
-    booted = (serial is not None and serial.outlook is Outlook.HEALTHY) or signs.locked(facts)
-    cpu = metrics.cpu if metrics is not None else CpuState.UNKNOWN
-    fell, dead_port = signs.fell(facts), signs.dead_port(facts)
-    evidence = _outside(facts, ports=True)
-    if signs.console_lives(facts):
-        return _network_down(facts, wish, dead_port)
-    if signs.console_hangs(facts) and not (fell and cpu is CpuState.ALIVE):
-        return _hangs(facts, certain=dead_port and fell and cpu is CpuState.FLAT_ZERO)
-    if fell and cpu in (CpuState.FLAT_ZERO, CpuState.PEGGED, CpuState.ONE_CORE_PEGGED):
-        if cpu is not CpuState.FLAT_ZERO and not dead_port:
-            return _outside_uncertain(
-                facts, wish, (Scenario.NETWORK_DOWN, Scenario.OS_NOT_RUNNING), "The guest's network is silent"
-            )
-        return Verdict(
-            Scenario.OS_NOT_RUNNING,
-            Confidence.CERTAIN if dead_port and metrics and metrics.network is NetworkTrend.FELL else Confidence.LIKELY,
-            "The guest OS hangs: its network and its processor are dead",
-            cause=boot.HUNG,
-            because=evidence,
-            ruled_out=(say.out(Scenario.NETWORK_DOWN, "the processor would go on working", HOST_METRICS),),
-            next_steps=boot.hung_remedies(facts),
-        )
-    if signs.serial_network_down(facts) or (booted and fell and cpu is CpuState.ALIVE):
-        return _network_down(facts, wish, dead_port)
-    return _outside_uncertain(
-        facts, wish, (Scenario.NETWORK_DOWN, Scenario.OS_NOT_RUNNING), "The guest had booted and is now out of reach"
-    )
-
-
-def _network_down(facts: Facts, wish: Wish, dead_port: bool) -> Verdict:
-    metrics = facts.metrics
-    own_silence = metrics is not None and (metrics.baseline_out or 0.0) < AGENT_TRAFFIC
-    if not dead_port and own_silence and not signs.serial_network_down(facts):
-        candidates = (Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED, Scenario.NETWORK_DOWN)
-        return _outside_uncertain(
-            facts,
-            wish,
-            candidates,
-            "The guest sends nothing any more, and what it used to send may have been the agent's",
-        )
-    named = boot.serial_cause(facts.serial) if facts.serial is not None and signs.serial_network_down(facts) else None
-    lasting = metrics is not None and metrics.network is NetworkTrend.FELL
-    lasting = lasting or (signs.console_lives(facts) and signs.fell(facts))
-    cause = named or (windows_network.ADAPTER_DOWN.named() if facts.windows else network.NIC_DOWN)
-    known = boot.known_remedies(cause if facts.windows else named, facts)
-    return Verdict(
-        Scenario.NETWORK_DOWN,
-        Confidence.CERTAIN if dead_port and (lasting or signs.serial_network_down(facts)) else Confidence.LIKELY,
-        "The guest OS runs, its network is down",
-        cause=cause,
-        because=_outside(facts, ports=True),
-        ruled_out=(
-            _os_runs(facts),
-            *(
-                (
-                    say.out(Scenario.AGENT_STOPPED, "a silent agent alone leaves the port open", PORT),
-                    say.out(Scenario.WIRE_SERVER_BLOCKED, "a silent agent alone leaves the port open", PORT),
-                )
-                if dead_port
-                else ()
-            ),
-        ),
-        next_steps=known if facts.windows else (*known, *network.remedies(facts)),
-    )
-
-
-def _os_runs(facts: Facts) -> Reason:
-    if signs.console_lives(facts):
-        return say.out(Scenario.OS_NOT_RUNNING, "kernel and getty answer on the console now", SERIAL_CONSOLE)
-    if facts.metrics is None or facts.metrics.cpu is not CpuState.ALIVE:
-        return say.out(Scenario.OS_NOT_RUNNING, "the newest boot came as far as its network", SERIAL_LOG)
-    if signs.locked(facts):
-        what = "the screen is locked, which needs an OS that is up, and the processor is at work"
-        return say.out(Scenario.OS_NOT_RUNNING, what, f"{SCREENSHOT}, {HOST_METRICS}")
-    what = "the newest boot reached its prompt and the processor is at work"
-    return say.out(Scenario.OS_NOT_RUNNING, what, f"{SERIAL_LOG}, {HOST_METRICS}")
-
-
-def _hangs(facts: Facts, certain: bool) -> Verdict:
-    """A login prompt that does not react to Enter: one piece of evidence, unless the processor stands still as well."""
-    return Verdict(
-        Scenario.OS_NOT_RUNNING,
-        Confidence.CERTAIN if certain else Confidence.LIKELY,
-        "The guest OS hangs: its console does not react",
-        cause=boot.HUNG,
-        because=_outside(facts, ports=True),
-        ruled_out=(say.out(Scenario.NETWORK_DOWN, "a running guest answers on its console", SERIAL_CONSOLE),),
-        next_steps=boot.hung_remedies(facts),
-    )
+def _look_inside(facts: Facts, wish: Wish) -> tuple[NextStep, ...]:
+    how = "--ssh-user USER" if wish.run_command == "never" else "--run-command always"
+    return (NextStep("look inside the guest to be sure", diagnose_again(facts, how)),)
 
 
 def _agent_or_wire_server(facts: Facts, wish: Wish) -> Verdict | None:
@@ -405,13 +275,13 @@ def _agent_or_wire_server(facts: Facts, wish: Wish) -> Verdict | None:
     elif not signs.silent(facts):
         doubt = contradiction(facts) or "its port says nothing"
         summary = f"The guest is alive; Azure says Ready, yet {doubt}" if facts.vm else "The guest is alive"
-    return _outside_uncertain(facts, wish, (Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED), summary)
+    return outside_uncertain(facts, wish, (Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED), summary)
 
 
 def _rest(facts: Facts, wish: Wish) -> Verdict:
     if signs.refused(facts):
         candidates = (Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED, Scenario.OS_NOT_RUNNING)
-        return _outside_uncertain(facts, wish, candidates, "The guest's network stack is alive, its SSH server is not")
+        return outside_uncertain(facts, wish, candidates, "The guest's network stack is alive, its SSH server is not")
     metrics = facts.metrics
     flowed = metrics is not None and metrics.network is NetworkTrend.FLOWING and metrics.newest is not None
     every: tuple[Scenario, ...] = (
@@ -421,84 +291,30 @@ def _rest(facts: Facts, wish: Wish) -> Verdict:
         Scenario.OS_NOT_RUNNING,
     )
     if signs.console_hangs(facts) and signs.silent(facts):
-        return _hangs(facts, certain=False)
+        return hanging_console(facts, certain=False)
     if signs.console_lives(facts):
         every = every[:-1]
     summary = "Too little could be seen to tell the scenarios apart"
     if flowed and metrics is not None and metrics.newest is not None:
         ago = age(facts.asked_at - metrics.newest)
         summary = f"The guest still sent its usual traffic {ago} ago: 1 or 2, unless it broke since"
-    return _outside_uncertain(facts, wish, every, summary)
+    return outside_uncertain(facts, wish, every, summary)
 
 
 RULES: tuple[Rule, ...] = (
     _powered_off,
-    _inside,
+    decide_inside,
     _not_booted,
     _no_agent,
     _young,
     _platform_event,
     decide_screen,
     _booting,
-    _programs_hang,
+    programs_hang,
     _ready,
-    _network_or_hang,
+    network_or_hang,
     decide_health_report,
     decide_saved_log,
     _agent_or_wire_server,
     _rest,
 )
-
-
-# -- pieces of a verdict -----------------------------------------------------------------------------------------------
-
-
-def _outside(facts: Facts, ports: bool = False) -> tuple[Reason, ...]:
-    """What was seen from outside, the most telling first."""
-    found = []
-    if ports and facts.port is not None:
-        found.append(say.port(facts.port))
-    if facts.console is not None and facts.console.pressed:
-        found.append(say.console(facts.console))
-    if facts.metrics is not None and facts.metrics.network is not NetworkTrend.UNKNOWN:
-        found.append(say.metrics(facts.metrics))
-    if facts.serial is not None and facts.serial.prompt is not None and facts.serial.outlook is Outlook.HEALTHY:
-        found.append(say.prompt(facts.serial))
-    if facts.screenshot is not None and signs.locked(facts):
-        found.append(Reason(f"it shows {facts.screenshot.shown}", SCREENSHOT, excerpt="; ".join(facts.screenshot.why)))
-    if signs.serial_network_down(facts) and facts.serial is not None:
-        found.extend(say.serial_lines(facts.serial, 2))
-    if facts.vm is not None:
-        found.append(say.agent_word(facts.vm))
-    return tuple(dict.fromkeys(found))
-
-
-def _outside_uncertain(facts: Facts, wish: Wish, candidates: tuple[Scenario, ...], summary: str) -> Verdict:
-    ruled_out = []
-    if facts.port is not None and facts.port.outcome is PortOutcome.GREETING:
-        ruled_out = [say.out(s, "the SSH port greets", PORT) for s in (Scenario.NETWORK_DOWN, Scenario.OS_NOT_RUNNING)]
-    elif facts.guest is not None:
-        channel = facts.guest_channel or SSH
-        ruled_out = [
-            say.out(s, "the guest answered", channel) for s in (Scenario.NETWORK_DOWN, Scenario.OS_NOT_RUNNING)
-        ]
-    elif facts.state(SSH) is State.DENIED:
-        ruled_out = [
-            say.out(s, "the SSH server answers", SSH) for s in (Scenario.NETWORK_DOWN, Scenario.OS_NOT_RUNNING)
-        ]
-    elif signs.console_lives(facts):
-        ruled_out = [_os_runs(facts)]
-    elif signs.flows_now(facts):
-        ruled_out = [
-            say.out(s, "the guest sends traffic as before, now", HOST_METRICS)
-            for s in (Scenario.NETWORK_DOWN, Scenario.OS_NOT_RUNNING)
-        ]
-    return Verdict(
-        Scenario.UNCERTAIN,
-        Confidence.WEAK,
-        summary,
-        candidates=candidates,
-        because=_outside(facts, ports=True),
-        ruled_out=tuple(ruled_out),
-        next_steps=settle(facts, wish, candidates),
-    )

@@ -240,7 +240,11 @@ def test_a_verdict_is_never_more_than_what_was_seen(seen: Facts, wish: Wish):
         if seen.guest is None:
             _nothing_contradicts(seen, found)
     if seen.guest is None:
-        assert found.scenario not in (Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED, Scenario.AGENT_DEGRADED)
+        assert found.scenario not in (Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED)
+        if found.scenario is Scenario.AGENT_DEGRADED:
+            assert found.confidence is Confidence.LIKELY
+            assert seen.vm is not None
+            assert any(extension.state == "failed" for extension in seen.vm.extensions)
     if found.scenario is Scenario.NETWORK_DOWN and found.confidence is Confidence.CERTAIN:
         assert seen.port is not None
         assert seen.network is not None

@@ -13,6 +13,7 @@ import pytest
 
 from azext_vmagent.channels.choice import Wish
 from azext_vmagent.facts.guest import Connect
+from azext_vmagent.facts.instance_view import ExtensionFacts
 from azext_vmagent.facts.port import PortOutcome
 from azext_vmagent.facts.reading import PASTE, RUN_COMMAND, SSH
 from azext_vmagent.flow import Diagnosis, judge
@@ -86,3 +87,14 @@ def test_trap_14_a_socket_activated_ssh_server_is_not_asked_for_its_state():
     assert "ssh.service" not in probe_script()
     assert "sshd" not in probe_script()
     assert decide(facts(vm=READY, guest=guest(), guest_channel=PASTE), Wish()).scenario is Scenario.HEALTHY
+
+
+def test_a_ready_agent_with_a_failed_extension_is_not_called_healthy_from_outside():
+    failed = ExtensionFacts("script", "CustomScript", "2.1", "failed", "exit code 1")
+    going = replace(failed, state="transitioning")
+    assert decide(facts(vm=replace(READY, extensions=(going,))), WISH).scenario is Scenario.HEALTHY
+    found = decide(facts(vm=replace(READY, extensions=(failed,))), WISH)
+    assert (found.scenario, found.confidence.value) == (Scenario.AGENT_DEGRADED, "likely")
+    assert found.cause is not None
+    assert found.cause.code == "P10"
+    assert found.because[0].excerpt == "exit code 1"
