@@ -96,8 +96,9 @@ def _service(guest: GuestFacts) -> Cause:
         return not_installed(guest, "There is no waagent or walinuxagent unit.")
     if service.has_systemd is False:
         return agent_service.STOPPED.named("No process of the agent is there.", title="The agent does not run")
-    if service.condition_met is False:
-        return _condition(guest, unit)
+    skipped = _skipped_for(guest)
+    if skipped:
+        return _condition(guest, skipped)
     if service.result == "oom-kill":
         return agent_silent.OUT_OF_MEMORY.named("systemd: oom-kill.", unit)
     if "start request repeated too quickly" in since_start(guest).lower() or service.result == "start-limit-hit":
@@ -125,12 +126,20 @@ def changed_start(guest: GuestFacts) -> str | None:
     return None
 
 
-def _condition(guest: GuestFacts, unit: str) -> Cause:
+def _skipped_for(guest: GuestFacts) -> str:
+    """The condition for which systemd skipped the start, "" where it did not.
+
+    ``ConditionResult=no`` alone says nothing: systemd shows the same of a unit that it has not tried to start, as after
+    ``systemctl disable --now``, which unloads it (seen with systemd 252).
+    """
+    if guest.service.condition_met is not False:
+        return ""
+    told = [found[1] for line in guest.journal if (found := _UNMET.search(line))]
+    return guest.service.unmet_condition or (told[-1] if told else "")
+
+
+def _condition(guest: GuestFacts, condition: str) -> Cause:
     """The unit's condition that is not met; upstream's unit wants waagent.conf and an executable waagent."""
-    condition = guest.service.unmet_condition
-    if not condition:
-        skipped = [found[1] for line in guest.journal if (found := _UNMET.search(line))]
-        condition = skipped[-1] if skipped else ""
     path = condition.partition("=")[2].lstrip("|!")
     if path == CONF:
         return config_missing()
@@ -138,9 +147,8 @@ def _condition(guest: GuestFacts, unit: str) -> Cause:
         return not_executable(path)
     name = condition.partition("=")[0]
     written = [line for line in guest.service.drop_in_lines if name and line.setting.startswith(name)]
-    culprit = f"{written[-1].path}: {written[-1].setting}" if written else condition or unit
-    detail = f"systemd skips the start: {condition} is not met." if condition else "systemd skips the start."
-    return agent_service.CONDITION.named(detail, culprit)
+    culprit = f"{written[-1].path}: {written[-1].setting}" if written else condition
+    return agent_service.CONDITION.named(f"systemd skips the start: {condition} is not met.", culprit)
 
 
 #: systemd from version 250 on

@@ -169,13 +169,18 @@ def test_an_agent_killed_for_lack_of_memory():
         ("ConditionFileIsExecutable=/usr/sbin/waagent", "L25", "/usr/sbin/waagent"),
         ("ConditionPathExists=/etc/wanted", "L40", "/x.conf: ConditionPathExists=/etc/wanted"),
         ("ConditionVirtualization=microsoft", "L40", "ConditionVirtualization=microsoft"),
-        ("", "L40", "waagent.service"),
+        ("", "L01", "waagent.service"),
     ],
 )
 def test_a_condition_is_named_with_the_file_that_holds_it(condition, code, culprit):
     line = DropInLine("/x.conf", "ConditionPathExists=/etc/wanted")
     service = replace(STOPPED, condition_met=False, unmet_condition=condition, drop_in_lines=(line,))
     assert named(verdict(guest(service)))[1:] == (code, culprit)
+
+
+def test_a_disabled_unit_that_systemd_has_unloaded_was_not_skipped_for_a_condition():
+    unloaded = replace(STOPPED, unit_file_state="disabled", condition_met=False, inactive_since=None)
+    assert named(verdict(guest(unloaded)))[1:] == ("L02", "waagent.service")
 
 
 def test_the_journal_names_the_condition_where_systemctl_had_no_time():

@@ -76,7 +76,7 @@ def test_a_stopped_service_of_a_vm_still_called_ready_is_scenario_1():
         (replace(STOPPED, load_state="masked"), "L03", "systemctl unmask waagent && systemctl enable --now waagent"),
         (replace(STOPPED, active_state="failed", result="exit-code"), "L05", "systemctl status waagent"),
         (replace(STOPPED, active_state="activating", sub_state="auto-restart"), "L05", "systemctl status waagent"),
-        (replace(STOPPED, condition_met=False), "L40", "systemctl status waagent"),
+        (replace(STOPPED, condition_met=False, unmet_condition="ConditionHost=a"), "L40", "systemctl status waagent"),
         (ServiceFacts(has_systemd=True, load_state="not-found"), "L04", None),
     ],
 )
