@@ -10,7 +10,8 @@ the newest start of a service that runs is history as well.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from azext_vmagent.causes.known_cause import KnownCause, Need, Scene, Seen, Sign
@@ -25,7 +26,7 @@ _KEPT = 2
 #: lines of a Python traceback between its frames and its last line, with those of an exception it was raised in
 _TRACEBACK = 40
 #: on the console the agent falls silent when it has come through its start
-_GONE_ON = re.compile(GOAL_STATE_FETCHED.pattern + "|End of log to /dev/console|Output to /dev/console will be")
+_GONE_ON = GOAL_STATE_FETCHED.pattern + "|End of log to /dev/console|Output to /dev/console will be"
 
 
 def works(guest: GuestFacts) -> bool:
@@ -49,14 +50,15 @@ def complains(
 
     def console(scene: Scene, cause: KnownCause) -> Sequence[Seen]:
         found, title = pattern or re.escape(needle), what or cause.title
-        events = [event for event in _on_console(scene.facts, needle, found) if not _went_on(scene.facts, event.line)]
+        good = _went_on(scene.facts)
+        events = [event for event in _on_console(scene.facts, needle, found) if event.line > good]
         return [_shown(event, title) for event in events[-_KEPT:]]
 
     said = Sign(Need.AGENT_LOG, look)
     return (said, Sign(Need.SERIAL_LOG, console)) if on_console else (said,)
 
 
-def printed(needle: str, pattern: str, what: str = "", recovers: bool = True) -> Sign:
+def printed(needle: str, pattern: str, what: str = "") -> Sign:
     """The last line of a traceback of the agent's, on the serial console.
 
     Other programs print the same errors: a frame of the agent's code must stand above it, or the agent's tag before it.
@@ -64,37 +66,39 @@ def printed(needle: str, pattern: str, what: str = "", recovers: bool = True) ->
 
     def look(scene: Scene, cause: KnownCause) -> Sequence[Seen]:
         facts = scene.facts
-        frames = [event.line for event in _on_console(facts, "waagent", _FRAME)]
-        frames += [event.line for event in _on_console(facts, "azurelinuxagent", _FRAME)]
-        events = [
-            event
-            for event in _on_console(facts, needle, pattern)
-            if (_TAG.search(event.text) or any(0 < event.line - line <= _TRACEBACK for line in frames))
-            and not (recovers and _went_on(facts, event.line))
-        ]
+        events = [event for event in _on_console(facts, needle, pattern) if event.line > _went_on(facts)]
+        frames = _frames(facts) if events else ()
+        events = [event for event in events if _TAG.search(event.text) or _below(frames, event.line)]
         return [_shown(event, what or cause.title) for event in events[-_KEPT:]]
 
     return Sign(Need.SERIAL_LOG, look)
+
+
+def _frames(facts: Facts) -> list[int]:
+    """The lines of the console on which a frame of the agent's code stands."""
+    needles = ("waagent", "azurelinuxagent")
+    return sorted({event.line for needle in needles for event in _on_console(facts, needle, _FRAME)})
+
+
+def _below(frames: Sequence[int], line: int) -> bool:
+    """Whether the last frame above that line is near enough to belong to it."""
+    at = bisect_left(frames, line)
+    return at > 0 and line - frames[at - 1] <= _TRACEBACK
 
 
 _FRAME = r"File \"[^\"]{0,160}(?:waagent|azurelinuxagent)[^\"]{0,80}\", line \d"
 _TAG = re.compile(r"(?:^|[ \]])(?:waagent|walinuxagent)\[\d+\]: ")
 
 
-def console_line(needle: str, pattern: str, what: str = "", unless: Callable[[Facts, int], bool] | None = None) -> Sign:
-    """A line of the newest boot, unless something after its line number takes it back."""
+def console_line(needle: str, pattern: str, what: str = "", until: tuple[str, str] = ("", "")) -> Sign:
+    """A line of the newest boot that no later line takes back, one with the needle and pattern of ``until``."""
 
     def look(scene: Scene, cause: KnownCause) -> Sequence[Seen]:
-        events = _on_console(scene.facts, needle, pattern)
-        left = [event for event in events if unless is None or not unless(scene.facts, event.line)]
-        return [_shown(event, what or cause.title) for event in left[-_KEPT:]]
+        good = _last(_on_console(scene.facts, *until)) if until[0] else 0
+        events = [event for event in _on_console(scene.facts, needle, pattern) if event.line > good]
+        return [_shown(event, what or cause.title) for event in events[-_KEPT:]]
 
     return Sign(Need.SERIAL_LOG, look)
-
-
-def later_on_console(needle: str, pattern: str) -> Callable[[Facts, int], bool]:
-    """Whether such a line comes after that line number."""
-    return lambda facts, line: any(event.line > line for event in _on_console(facts, needle, pattern))
 
 
 def _on_console(facts: Facts, needle: str, pattern: str) -> Iterable[SerialEvent]:
@@ -102,13 +106,14 @@ def _on_console(facts: Facts, needle: str, pattern: str) -> Iterable[SerialEvent
     return newest.search(needle, pattern) if newest is not None else ()
 
 
-def _went_on(facts: Facts, line: int) -> bool:
-    """The agent worked, or came through its start, after that line of the console."""
-    return any(
-        event.line > line
-        for needle in ("oal", "vmSettings", "/dev/console")
-        for event in _on_console(facts, needle, _GONE_ON.pattern)
-    )
+def _went_on(facts: Facts) -> int:
+    """The last line of the console on which the agent worked, or had come through its start; 0 without one."""
+    needles = ("oal state", "oalState", "vmSettings", "/dev/console")
+    return max(_last(_on_console(facts, needle, _GONE_ON)) for needle in needles)
+
+
+def _last(events: Iterable[SerialEvent]) -> int:
+    return max((event.line for event in events), default=0)
 
 
 def _saved(facts: Facts, needle: str, found: re.Pattern[str]) -> Iterator[Reason]:

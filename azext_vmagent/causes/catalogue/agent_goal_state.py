@@ -45,11 +45,13 @@ NO_OPENSSL = KnownCause(
             "openssl: ",
             r"(?P<culprit>/?[\w/.-]{0,60}openssl): (?:command )?not found",
             "the agent finds no openssl",
+            on_console=False,
         ),
         *complains(
             "No such file or directory: ",
             r"\[Errno 2\] No such file or directory: '(?P<culprit>[\w/.-]{0,60}openssl)'",
             "the agent finds no openssl",
+            on_console=False,
         ),
     ),
     covers=("L05", "L18"),
@@ -84,9 +86,21 @@ OPENSSL_CONFIG = KnownCause(
     ),
     not_to_confuse=("L21: openssl itself is missing.", "L23: FIPS mode; the path is only the name of a product here."),
     signs=(
-        *complains("open config file: ", r"can't open config file: (?P<culprit>/\S{1,160}\.cn?f)\b"),
-        *complains("load config info from ", r"Unable to load config info from (?P<culprit>/\S{1,160}\.cn?f)\b"),
-        *complains("open config file, ", r"Can't open config file, (?P<culprit>/\S{1,160}\.cn?f)\b"),
+        *complains(
+            "open config file: ",
+            r"can't open config file: (?P<culprit>/\S{1,160}\.cn?f)\b",
+            on_console=False,
+        ),
+        *complains(
+            "load config info from ",
+            r"Unable to load config info from (?P<culprit>/\S{1,160}\.cn?f)\b",
+            on_console=False,
+        ),
+        *complains(
+            "open config file, ",
+            r"Can't open config file, (?P<culprit>/\S{1,160}\.cn?f)\b",
+            on_console=False,
+        ),
     ),
     covers=("L05",),
     remedies=(

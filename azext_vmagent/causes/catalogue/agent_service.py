@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from azext_vmagent.causes.agent_signs import complains, console_line, later_on_console
+from azext_vmagent.causes.agent_signs import complains, console_line
 from azext_vmagent.causes.catalogue.agent_steps import (
     GUIDE,
     REINSTALL,
@@ -18,7 +18,7 @@ from azext_vmagent.facts.serial_signature import DONE, STATUS, SYSTEMD
 from azext_vmagent.model import Scenario
 
 _UNIT = r"(?:waagent|walinuxagent)\.service"
-_STARTED = later_on_console("Linux Agent", DONE + r"Started .{0,60}Azure Linux Agent")
+_STARTED = ("Linux Agent", DONE + r"Started .{0,60}Azure Linux Agent")
 
 STOPPED = KnownCause(
     code="L01",
@@ -172,7 +172,7 @@ CRASHES = KnownCause(
     signs=(
         inside("service"),
         *complains("Daemon ended with exception", at_start=True),
-        console_line("Linux Agent", STATUS + r"Failed to start .{0,60}Azure Linux Agent", unless=_STARTED),
+        console_line("Linux Agent", STATUS + r"Failed to start .{0,60}Azure Linux Agent", until=_STARTED),
         console_line("repeated too quickly", SYSTEMD + _UNIT + r": [Ss]tart request repeated too quickly"),
     ),
     remedies=(
@@ -223,7 +223,7 @@ INCOMPLETE = KnownCause(
             r"check "
             r"\((?:ConditionPathExists=(?P<culprit>/etc/waagent\.conf)|ConditionFileIsExecutable=\S{0,60}/waagent)\)",
             "systemd skipped the agent's start",
-            unless=_STARTED,
+            until=_STARTED,
         ),
     ),
     covers=("L01", "L05", "L40"),
@@ -309,7 +309,7 @@ CONDITION = KnownCause(
             r"check \((?P<culprit>(?!ConditionPathExists=/etc/waagent\.conf|ConditionFileIsExecutable=)"
             r"\w{1,40}=[^)]{0,160})\)",
             "systemd skipped the agent's start",
-            unless=_STARTED,
+            until=_STARTED,
         ),
     ),
     covers=("L01",),

@@ -44,7 +44,9 @@ DISK_FULL = KnownCause(
     signs=(
         inside("disk"),
         serial_words("agent"),
-        *complains("[Errno 28]", _ERRNO.format(28, "No space left"), "the agent finds no room on the disk"),
+        *complains(
+            "[Errno 28]", _ERRNO.format(28, "No space left"), "the agent finds no room on the disk", on_console=False
+        ),
     ),
     covers=("L05", "L27"),
     remedies=(
@@ -291,7 +293,18 @@ READ_ONLY = KnownCause(
             KERNEL + r"EXT[234]-fs \((?P<device>[\w-]{1,40})\): Remounting filesystem read-only",
             "the kernel made a file system read-only after errors",
         ),
-        *complains("[Errno 30]", _ERRNO.format(30, "Read-only file system"), "the agent may not write to its disk"),
+        *complains(
+            "[Errno 30]",
+            _ERRNO.format(30, "Read-only file system"),
+            "the agent may not write to its disk",
+            on_console=False,
+        ),
+        serial_line(
+            "[Errno 30]",
+            r"(?:Daemon|ExtHandler|EnvHandler) .{0,200}\[Errno 30\] Read-only file system"
+            r"(?:: '(?P<culprit>/[^']{1,120})')?",
+            "the agent may not write to its disk",
+        ),
     ),
     covers=("L05",),
     remedies=(
