@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from azext_vmagent.causes.known_cause import KnownCause, Need, Scene, Seen, Sign
@@ -90,13 +91,15 @@ _FRAME = r"File \"[^\"]{0,160}(?:waagent|azurelinuxagent)[^\"]{0,80}\", line \d"
 _TAG = re.compile(r"(?:^|[ \]])(?:waagent|walinuxagent)\[\d+\]: ")
 
 
-def console_line(needle: str, pattern: str, what: str = "", until: tuple[str, str] = ("", "")) -> Sign:
+def console_line(
+    needle: str, pattern: str, what: str = "", until: tuple[str, str] = ("", ""), variant: str = ""
+) -> Sign:
     """A line of the newest boot that no later line takes back, one with the needle and pattern of ``until``."""
 
     def look(scene: Scene, cause: KnownCause) -> Sequence[Seen]:
         good = _last(_on_console(scene.facts, *until)) if until[0] else 0
         events = [event for event in _on_console(scene.facts, needle, pattern) if event.line > good]
-        return [_shown(event, what or cause.title) for event in events[-_KEPT:]]
+        return [replace(_shown(event, what or cause.title), variant=variant) for event in events[-_KEPT:]]
 
     return Sign(Need.SERIAL_LOG, look)
 

@@ -172,8 +172,17 @@ CRASHES = KnownCause(
     signs=(
         inside("service"),
         *complains("Daemon ended with exception", at_start=True),
-        console_line("Linux Agent", STATUS + r"Failed to start .{0,60}Azure Linux Agent", until=_STARTED),
-        console_line("repeated too quickly", SYSTEMD + _UNIT + r": [Ss]tart request repeated too quickly"),
+        console_line(
+            "Linux Agent",
+            STATUS + r"Failed to start .{0,60}Azure Linux Agent",
+            until=_STARTED,
+            variant="agent-start-failed",
+        ),
+        console_line(
+            "repeated too quickly",
+            SYSTEMD + _UNIT + r": [Ss]tart request repeated too quickly",
+            variant="start-limit-hit",
+        ),
     ),
     remedies=(
         SEE_WHY,
