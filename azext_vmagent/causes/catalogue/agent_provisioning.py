@@ -97,8 +97,10 @@ WAITS_FOR_CLOUD_INIT = KnownCause(
         _CLOUD_INIT,
         Remedy(
             "if cloud-init is disabled or missing, install and enable it, then restart the VM",
-            "systemctl enable cloud-init cloud-init-local cloud-config cloud-final",
+            "rm -f /etc/cloud/cloud-init.disabled; systemctl enable $(systemctl list-unit-files --no-legend "
+            "'cloud-init*.service' cloud-config.service cloud-final.service | awk '$2 == \"disabled\" { print $1 }')",
             effect="cloud-init sets up the VM at its next boot, and the agent goes on",
+            risk="where it never ran on this VM, it makes new SSH host keys and applies custom data",
         ),
         Remedy(
             "if this VM does not use cloud-init, tell the agent so",

@@ -7,9 +7,19 @@ from collections.abc import Iterator
 from azext_vmagent.causes.agent_signs import complains
 from azext_vmagent.causes.catalogue.agent_steps import GUIDE, REPORTS_AGAIN, UPDATE, UPDATE_AGENT
 from azext_vmagent.causes.known_cause import KnownCause, Need, Remedy, Scene, Seen, Sign, Variant
-from azext_vmagent.causes.signs import guest_shows, guest_word, inside, serial_boot, serial_line, serial_words, told
+from azext_vmagent.causes.signs import (
+    guest_shows,
+    guest_word,
+    inside,
+    only_when,
+    serial_boot,
+    serial_line,
+    serial_words,
+    told,
+)
 from azext_vmagent.facts.guest_facts import GuestFacts
 from azext_vmagent.facts.reading import INSTANCE_VIEW, Facts
+from azext_vmagent.facts.serial_log import Outlook
 from azext_vmagent.facts.serial_signature import KERNEL
 from azext_vmagent.model import Reason, Scenario
 
@@ -265,6 +275,12 @@ NO_EXEC = KnownCause(
     sources=("WALA#1388", "WALA PR#2859", "WALA#2949", "WALA ga/extensionprocessutil.py"),
 )
 
+
+def _not_only_a_data_disk(facts: Facts) -> bool:
+    """A boot whose only faults are those of another disk than the system's is well (``serial_judge``)."""
+    return facts.serial is not None and facts.serial.outlook is not Outlook.HEALTHY
+
+
 READ_ONLY = KnownCause(
     code="L31",
     slug="filesystem-read-only",
@@ -288,10 +304,13 @@ READ_ONLY = KnownCause(
     signs=(
         inside("disk"),
         serial_boot(settled_by_a_prompt=False),
-        serial_line(
-            "emounting filesystem read-only",
-            KERNEL + r"EXT[234]-fs \((?P<device>[\w-]{1,40})\): Remounting filesystem read-only",
-            "the kernel made a file system read-only after errors",
+        only_when(
+            _not_only_a_data_disk,
+            serial_line(
+                "emounting filesystem read-only",
+                KERNEL + r"EXT[234]-fs \((?P<device>[\w-]{1,40})\): Remounting filesystem read-only",
+                "the kernel made a file system read-only after errors",
+            ),
         ),
         *complains(
             "[Errno 30]",

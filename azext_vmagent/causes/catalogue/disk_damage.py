@@ -346,7 +346,7 @@ STORAGE_GONE = KnownCause(
             45,
         ),
     ),
-    covers=("B04", "B05", "B24"),
+    covers=("B04", "B05", "B24", "L31"),
     variants=(V("disk-io-error", "A disk returns errors"),),
     remedies=(RESTART, REDEPLOY, RESTORE),
     links=(LINUX + "redeploy-to-new-node-linux", "azure/virtual-machines/disks-metrics"),

@@ -133,7 +133,7 @@ MAC_MISMATCH = KnownCause(
         LOG_IN,
         Remedy(
             "take the line out and start the network",
-            "sed -i.bak '/^HWADDR=/d' /etc/sysconfig/network-scripts/ifcfg-eth0 && systemctl restart network",
+            "sed -i.bak '/^HWADDR=/d' /etc/sysconfig/network-scripts/ifcfg-eth0 && service network restart",
             effect="the interface is configured whatever its MAC address",
             undo="mv /etc/sysconfig/network-scripts/ifcfg-eth0.bak /etc/sysconfig/network-scripts/ifcfg-eth0",
         ),
