@@ -17,7 +17,7 @@ _INTERPRETER = {"missing": "It is not there.", "not-executable": "It is not exec
 _IMPORTS = (
     (re.compile(r"No module named '?distutils"), agent_runtime.NO_DISTUTILS),
     (
-        re.compile(r"_supported_dists|No module named '?imp\b"),
+        re.compile(r"_supported_dists|No module named '?(?:imp|crypt)\b"),
         agent_runtime.TOO_OLD,
     ),
     (

@@ -18,6 +18,7 @@ from datetime import datetime
 from azext_vmagent.causes.known_cause import KnownCause, Need, Scene, Seen, Sign
 from azext_vmagent.causes.signs import spoken
 from azext_vmagent.facts.agent_log import GOAL_STATE_FETCHED
+from azext_vmagent.facts.agent_log_text import LogFormat
 from azext_vmagent.facts.guest_facts import GuestFacts
 from azext_vmagent.facts.reading import AGENT_LOG, SERIAL_LOG, Facts
 from azext_vmagent.facts.serial_log import SerialEvent
@@ -59,26 +60,36 @@ def complains(
     return (said, Sign(Need.SERIAL_LOG, console)) if on_console else (said,)
 
 
-def printed(needle: str, pattern: str, what: str = "") -> Sign:
-    """The last line of a traceback of the agent's, on the serial console.
+def printed(needle: str, pattern: str, what: str = "") -> tuple[Sign, ...]:
+    """The last line of a traceback of the agent's, on the serial console or in a saved journal of its unit.
 
-    Other programs print the same errors: a frame of the agent's code must stand above it, or the agent's tag before it.
+    Other programs print the same errors, in the unit's journal the extensions that the agent started: a frame of the
+    agent's code must stand above it, or on the console the agent's tag before it.
     """
 
-    def look(scene: Scene, cause: KnownCause) -> Sequence[Seen]:
+    def console(scene: Scene, cause: KnownCause) -> Sequence[Seen]:
         facts = scene.facts
         events = [event for event in _on_console(facts, needle, pattern) if event.line > _went_on(facts)]
         frames = _frames(facts) if events else ()
         events = [event for event in events if _TAG.search(event.text) or _below(frames, event.line)]
         return [_shown(event, what or cause.title) for event in events[-_KEPT:]]
 
-    return Sign(Need.SERIAL_LOG, look)
+    def journal(scene: Scene, cause: KnownCause) -> Sequence[Seen]:
+        log, found = scene.facts.agent_log, re.compile(pattern)
+        if log is None or log.format is not LogFormat.JOURNAL:
+            return ()
+        framed = sorted(
+            line.line or 0 for needle in _OWN_CODE for line in log.search(needle, re.compile(_FRAME)) if line.line
+        )
+        heard = [reason for reason in _saved(scene.facts, needle, found) if _below(framed, reason.line or 0)]
+        return [_seen(reason, what or cause.title, found) for reason in heard[-_KEPT:]]
+
+    return (Sign(Need.SERIAL_LOG, console), Sign(Need.AGENT_LOG, journal))
 
 
 def _frames(facts: Facts) -> list[int]:
     """The lines of the console on which a frame of the agent's code stands."""
-    needles = ("waagent", "azurelinuxagent")
-    return sorted({event.line for needle in needles for event in _on_console(facts, needle, _FRAME)})
+    return sorted({event.line for needle in _OWN_CODE for event in _on_console(facts, needle, _FRAME)})
 
 
 def _below(frames: Sequence[int], line: int) -> bool:
@@ -87,7 +98,9 @@ def _below(frames: Sequence[int], line: int) -> bool:
     return at > 0 and line - frames[at - 1] <= _TRACEBACK
 
 
-_FRAME = r"File \"[^\"]{0,160}(?:waagent|azurelinuxagent)[^\"]{0,80}\", line \d"
+_OWN_CODE = ("waagent", "azurelinuxagent")
+#: its start script and its library; the programs of extensions lie in /var/lib/waagent as well
+_FRAME = r"File \"[^\"]{0,160}(?:/s?bin/waagent(?:2\.0)?|azurelinuxagent/[^\"]{1,80})\", line \d"
 _TAG = re.compile(r"(?:^|[ \]])(?:waagent|walinuxagent)\[\d+\]: ")
 
 

@@ -53,22 +53,23 @@ MODULE_MISSING = KnownCause(
     ),
     signs=(
         inside(*_SETTLED_BY),
-        serial_line(
+        *complains(
             "azurelinuxagent",
             r"(?:ModuleNotFoundError|ImportError): No module named "
             r"'?(?P<culprit>azurelinuxagent[\w.]{0,40})",
+            at_start=True,
         ),
-        printed(
+        *printed(
             "No package metadata",
             r"PackageNotFoundError: No package metadata was found for "
             r"(?P<culprit>WALinuxAgent)",
         ),
-        printed(
+        *printed(
             "o module named",
             r"(?:ModuleNotFoundError|ImportError): No module named "
-            r"'?(?P<culprit>(?!distutils|imp\b|azurelinuxagent)[\w.]{1,60})",
+            r"'?(?P<culprit>(?!distutils|imp\b|crypt\b|azurelinuxagent)[\w.]{1,60})",
         ),
-        printed("annot import name", r"ImportError: cannot import name '?(?P<culprit>\w{1,60})"),
+        *printed("annot import name", r"ImportError: cannot import name '?(?P<culprit>\w{1,60})"),
     ),
     covers=("L05",),
     remedies=(SEE_WHY, _WHICH_PYTHON, *REINSTALL),
@@ -96,7 +97,7 @@ PYTHON_SHADOWED = KnownCause(
     ),
     signs=(
         inside(*_SETTLED_BY),
-        printed("distro", r"NameError: (?:global )?name 'distro' is not defined"),
+        *printed("distro", r"NameError: (?:global )?name 'distro' is not defined"),
     ),
     covers=("L05",),
     remedies=(_WHICH_PYTHON, _OWN_PYTHON, *REINSTALL),
@@ -111,8 +112,8 @@ TOO_OLD = KnownCause(
     scenario=Scenario.AGENT_STOPPED,
     means="The Python was upgraded and the agent was not. Python 3.8 took away the function with which old agents "
     "find "
-    "out what distribution they run on, Python 3.12 the module imp that their start script imports. The agent ends "
-    "before it does anything.",
+    "out what distribution they run on, Python 3.12 the module imp that their start script imports, Python 3.13 the "
+    "module crypt, with which they set passwords. The agent ends before it does anything.",
     looks_like=(
         "AttributeError: module 'platform' has no attribute '_supported_dists'",
         "AttributeError: module 'platform' has no attribute 'linux_distribution'",
@@ -125,12 +126,16 @@ TOO_OLD = KnownCause(
     ),
     signs=(
         inside(*_SETTLED_BY),
-        printed("no attribute", r"module 'platform' has no attribute '(?:_supported_dists|linux_distribution|dist)'"),
-        printed("o module named", r"(?:ModuleNotFoundError|ImportError): No module named '?(?P<culprit>imp)\b"),
+        *printed("no attribute", r"module 'platform' has no attribute '(?:_supported_dists|linux_distribution|dist)'"),
+        *printed("o module named", r"(?:ModuleNotFoundError|ImportError): No module named '?(?P<culprit>imp|crypt)\b"),
     ),
     covers=("L05",),
     remedies=(
-        Remedy("update the agent to a version for this Python", effect="2.2.53 and later know it", link=UPDATE),
+        Remedy(
+            "update the agent to a version for this Python",
+            effect="2.2.53 does without the first, 2.11 without crypt",
+            link=UPDATE,
+        ),
         Remedy(
             "where no newer agent is offered, install the distribution's module distro (Debian, Ubuntu)",
             "apt-get install -y python3-distro && systemctl restart {unit}",
@@ -139,7 +144,7 @@ TOO_OLD = KnownCause(
         *REINSTALL,
     ),
     links=(UPDATE, VM_ASSIST),
-    sources=("WALA#2589", "WALA#2911", "bosh-linux-stemcell-builder PR#285"),
+    sources=("WALA#2589", "WALA#2911", "WALA#3070", "bosh-linux-stemcell-builder PR#285"),
 )
 
 NO_DISTUTILS = KnownCause(
@@ -162,7 +167,7 @@ NO_DISTUTILS = KnownCause(
     ),
     signs=(
         inside(*_SETTLED_BY),
-        printed(
+        *printed(
             "distutils",
             r"(?:ModuleNotFoundError|ImportError): No module named "
             r"'?(?P<culprit>distutils[\w.]{0,20})",
