@@ -220,7 +220,7 @@ VFAT = KnownCause(
     remedies=(
         at_boot_menu(
             "add init=/bin/bash to the line that begins with linux; then: mount -o remount,rw /, remove vfat "
-            "from /etc/modprobe.d (grep -nr vfat /etc/modprobe.d) and reboot"
+            "from /etc/modprobe.d (grep -nr vfat /etc/modprobe.d); sync; reboot -f"
         ),
         *by_hand("remove vfat from /etc/modprobe.d and build the initramfs anew", link=_VFAT_LINK),
     ),

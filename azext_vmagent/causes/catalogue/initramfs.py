@@ -149,7 +149,7 @@ INIT_KILLED = KnownCause(
     ),
     remedies=(
         at_boot_menu("add selinux=0 to the line that begins with linux; if that boots: touch /.autorelabel and reboot"),
-        *by_hand("put missing files back (rpm --root /rescue --verify --all lists them)", link=_KERNEL_LINK),
+        *by_hand("put missing files back (rpm --verify --all, or dpkg --verify, lists them)", link=_KERNEL_LINK),
         RESTORE,
     ),
     links=(_KERNEL_LINK, LINUX + "linux-kernel-panic-troubleshooting"),
@@ -290,7 +290,8 @@ SWAP_VOLUME = KnownCause(
             "remove rd.lvm.lv= or resume= with the swap volume from the line that begins with linux, then Ctrl+X"
         ),
         *by_hand(
-            "remove it from GRUB_CMDLINE_LINUX in /etc/default/grub and build GRUB's configuration anew",
+            "remove it from GRUB_CMDLINE_LINUX in /etc/default/grub and build GRUB's configuration anew; "
+            "RHEL 8 and later: grubby --update-kernel=ALL --remove-args='rd.lvm.lv=VG/LV resume=DEVICE'",
             link=_DRACUT_LINK,
         ),
     ),
@@ -401,7 +402,8 @@ BREAK_LEFT = KnownCause(
         at_boot_menu("remove it from the line that begins with linux, then Ctrl+X"),
         on_console("exit (or Ctrl+D): the boot goes on", "lets this boot go on; the next one stops again"),
         *by_hand(
-            "remove it from GRUB_CMDLINE_LINUX in /etc/default/grub and build GRUB's configuration anew",
+            "remove it from GRUB_CMDLINE_LINUX in /etc/default/grub and build GRUB's configuration anew; "
+            "RHEL 8 and later: grubby --update-kernel=ALL --remove-args=OPTION",
             link=_DRACUT_LINK,
         ),
     ),

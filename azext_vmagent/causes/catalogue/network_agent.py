@@ -155,7 +155,7 @@ AGENT_TOOK_IT_DOWN = KnownCause(
         *(only_when(_agent_fails, sign) for sign in _RESTART),
         unrecovered(serial_line("failed to restart", _NOT_RESTARTED, "the interface did not come up again")),
     ),
-    covers=("N24",),
+    covers=("N09", "N24"),
     remedies=(LOG_IN, Remedy("bring it up", f"ip link set eth0 up && {{ {RENEW}; }}"), RESET_NIC),
     links=("azure/virtual-machines/extensions/update-linux-agent", RESET),
     sources=("WALA#2129", "WALA#585", "WALinuxAgent common/osutil/default.py: restart_if"),

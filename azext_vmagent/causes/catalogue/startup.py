@@ -285,8 +285,9 @@ NO_CONSOLE = KnownCause(
     ),
     remedies=(
         Remedy(
-            "in the guest, add console=tty0 console=ttyS0,115200n8 to GRUB_CMDLINE_LINUX in /etc/default/grub and "
-            "build GRUB's configuration anew (update-grub, or grub2-mkconfig -o /boot/grub2/grub.cfg), then restart",
+            "in the guest, RHEL and its kin: grubby --update-kernel=ALL --args='console=tty0 console=ttyS0,115200n8'; "
+            "others: add both to GRUB_CMDLINE_LINUX in /etc/default/grub and run update-grub (Debian, Ubuntu) or "
+            "grub2-mkconfig -o /boot/grub2/grub.cfg (SUSE, Azure Linux); then restart",
             where=Where.ANYWHERE,
             effect="the kernel and a login prompt appear on the serial console",
             downtime="one reboot",
