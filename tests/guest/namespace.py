@@ -55,7 +55,7 @@ class NamespaceGuest:
 
     def answer(self, shell: str, before: str = "") -> str:
         """The probe's text. ``before`` runs first, in a mount namespace of its own."""
-        command = [*self._enter, "unshare", "-m", "sh", "-ec", f"{before}\nexec {shell}"]
+        command = [*self._enter, "unshare", "-m", "-p", "-f", "--mount-proc", "sh", "-ec", f"{before}\nexec {shell}"]
         started = time.monotonic()
         ran = subprocess.run(
             command, input=probe_script(), check=True, capture_output=True, text=True, timeout=30, env=_PATH
@@ -72,7 +72,7 @@ class NamespaceGuest:
         """
         jobs = probe_script().rpartition("\nmain")[0]
         jobs += '\ndir=$(mktemp -d); netfilter; network; shaping; rm -r "$dir"\n'
-        command = [*self._enter, "unshare", "-m", "sh", "-ec", f"{before}\nexec sh"]
+        command = [*self._enter, "unshare", "-m", "-p", "-f", "--mount-proc", "sh", "-ec", f"{before}\nexec sh"]
         return subprocess.run(command, input=jobs, check=True, capture_output=True, text=True, env=_PATH).stdout
 
     def blocked(self) -> frozenset[int]:

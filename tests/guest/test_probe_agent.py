@@ -56,7 +56,7 @@ class Guest:
         """
         started = time.monotonic()
         ran = subprocess.run(
-            ["unshare", "-m", "-n", "sh", "-ec", f"{before}\nexec {shell}"],
+            ["unshare", "-m", "-n", "-p", "-f", "--mount-proc", "sh", "-ec", f"{before}\nexec {shell}"],
             input=probe_script(), capture_output=True, text=True, check=True, timeout=30,
         )  # fmt: skip
         assert time.monotonic() - started <= 8

@@ -54,7 +54,7 @@ def probe(tmp_path: Path, log: str | bytes | None, more: str = "") -> GuestFacts
         setup += f"cp {saved} /var/log/waagent.log\n"
     started = time.monotonic()
     ran = subprocess.run(
-        ["unshare", "-m", "-n", "sh", "-ec", f"{setup}{more}\nexec dash"],
+        ["unshare", "-m", "-n", "-p", "-f", "--mount-proc", "sh", "-ec", f"{setup}{more}\nexec dash"],
         input=probe_script(), text=True, capture_output=True, check=True, timeout=30,
     )  # fmt: skip
     assert time.monotonic() - started <= 8
