@@ -61,7 +61,8 @@ def _explains(finding: Finding, verdict: Verdict, facts: Facts) -> bool:
     scenario = finding.known.scenario
     if scenario is None or scenario is verdict.scenario or scenario in verdict.candidates:
         return verdict.scenario in _BROKEN or verdict.scenario is Scenario.UNCERTAIN or scenario is verdict.scenario
-    return verdict.scenario in _BROKEN and any(seen.reason.channel == facts.guest_channel for seen in finding.seen)
+    seen_inside = any(seen.reason.channel == facts.guest_channel for seen in finding.seen)
+    return seen_inside and verdict.scenario in (*_BROKEN, Scenario.PLATFORM)
 
 
 def _most_specific(verdict: Verdict, causes: Iterable[Finding]) -> Finding | None:

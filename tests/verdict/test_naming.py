@@ -98,3 +98,9 @@ def test_a_healthy_vm_stays_without_causes():
 def test_what_is_absent_or_unknown_is_not_named():
     found = (Finding(MODULE, State.ABSENT), Finding(PANIC, State.UNKNOWN))
     assert name_causes(STOPPED, facts(), WISH, found) == STOPPED
+
+
+def test_what_is_wrong_inside_stands_beside_a_platform_that_lags():
+    lags = replace(STOPPED, scenario=Scenario.PLATFORM, cause=None)
+    named = name_causes(lags, replace(facts(), guest_channel="ssh"), WISH, (shown(MODULE, "ssh"), shown(PANIC)))
+    assert (named.cause, codes(named.other_causes)) == (None, ["L06"])
