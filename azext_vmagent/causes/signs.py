@@ -233,21 +233,22 @@ _UNLOCK = re.compile(r"(?i)press ctrl ?\+ ?alt ?\+ ?del(?:ete)? to (?:unlock|sig
 
 
 def agent_says(
-    needle: str, pattern: str = "", what: str = "", recovered_by: str = "", on_console: bool = True
+    needle: str, pattern: str = "", what: str = "", recovered_by: str | re.Pattern[str] = "", on_console: bool = True
 ) -> tuple[Sign, ...]:
     """The agent's own word, wherever it is heard: its log, its journal, the serial console.
 
-    ``recovered_by`` is text of a later line that takes it back: then it is no cause. A log never settles that something
-    is not there.
+    ``recovered_by`` is text, or a pattern, of a later line that takes it back: then it is no cause. A log never settles
+    that something is not there.
     """
 
     def look(scene: Scene, cause: KnownCause) -> Iterable[Seen]:
         found, title = re.compile(pattern or re.escape(needle)), what or cause.title
-        recovery = re.compile(re.escape(recovered_by)) if recovered_by else None
+        taken_back = re.escape(recovered_by) if isinstance(recovered_by, str) else recovered_by
+        recovery = re.compile(taken_back) if taken_back else None
         log = scene.facts.agent_log
         lines = log.search(needle, found, recovered_by=recovery) if log is not None else ()
         seen = [_said(Reason(title, AGENT_LOG, None, one.line, one.text, one.time), found) for one in lines]
-        if not recovered_by or not _newest_is(scene.facts, recovered_by, needle):
+        if recovery is None or not _newest_is(scene.facts, recovery, needle):
             heard = [reason for reason in spoken(scene.facts) if needle in (reason.excerpt or "")]
             seen += [_said(_with(reason, title), found) for reason in heard if found.search(reason.excerpt or "")]
         return seen[-_LINES:]
@@ -312,11 +313,11 @@ def spoken(facts: Facts) -> Iterator[Reason]:
         yield Reason("", channel, "journal", excerpt=text)
 
 
-def _newest_is(facts: Facts, recovery: str, needle: str) -> bool:
+def _newest_is(facts: Facts, recovery: re.Pattern[str], needle: str) -> bool:
     """The newest of both kinds of line is the recovery."""
     last = None
     for reason in spoken(facts):
         text = reason.excerpt or ""
-        if recovery in text or needle in text:
-            last = recovery in text
+        if needle in text or recovery.search(text):
+            last = needle not in text
     return bool(last)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -16,6 +17,7 @@ from azext_vmagent.causes.catalogue.network_interface import (
 )
 from azext_vmagent.causes.known_cause import KnownCause, Need, Remedy, Scene, Seen, Sign
 from azext_vmagent.causes.signs import agent_says, only_when, said_in_log, serial_line, serial_words, unrecovered
+from azext_vmagent.facts.agent_log import GOAL_STATE_FETCHED
 from azext_vmagent.facts.guest_facts import LogLine
 from azext_vmagent.facts.reading import AGENT_LOG, Facts
 from azext_vmagent.model import Scenario
@@ -48,11 +50,13 @@ def _agent_fails(facts: Facts) -> bool:
 
 
 _NOT_RESTARTED = r"failed to restart (?P<culprit>(?!systemd)[\w.-]{1,16}): return code (?!127\b)"
+_REACHED = re.compile("ire server endpoint:|" + GOAL_STATE_FETCHED.pattern)
+_UP_AGAIN = re.compile("restart successfully brought|" + GOAL_STATE_FETCHED.pattern)
 _RESTART = agent_says(
     "failed to restart",
     _NOT_RESTARTED,
     "the interface did not come up again",
-    recovered_by="oal state completed",
+    recovered_by=GOAL_STATE_FETCHED,
     on_console=False,
 )
 
@@ -75,7 +79,7 @@ AGENT_WAITS = KnownCause(
         *agent_says(
             "Try to start network interface",
             what="the agent finds no address on any interface",
-            recovered_by="ire server endpoint:",
+            recovered_by=_REACHED,
             on_console=False,
         ),
     ),
@@ -109,13 +113,13 @@ HOSTNAME_RESTART = KnownCause(
             "Network Manager restart failed to bring",
             r"Network Manager restart failed to bring network interface (?P<culprit>[\w.-]{1,16}) into",
             "the interface did not come up again after the host name was published",
-            recovered_by="restart successfully brought",
+            recovered_by=_UP_AGAIN,
         ),
         *agent_says(
             "The primary network interface",
             r"The primary network interface (?P<culprit>[\w.-]{1,16}) operational state is '(?!up')\w{1,16}'",
             "the interface is not up after the host name was published",
-            recovered_by="restart successfully brought",
+            recovered_by=_UP_AGAIN,
         ),
     ),
     covers=("I07", "N09", "N24"),

@@ -17,6 +17,7 @@ from azext_vmagent.causes.signs import (
     told,
     unrecovered,
 )
+from azext_vmagent.facts.agent_log import GOAL_STATE_FETCHED
 from azext_vmagent.facts.guest_facts import Connect
 from azext_vmagent.facts.host_metrics import CpuState, NetworkTrend
 from azext_vmagent.facts.port import PortOutcome
@@ -327,7 +328,7 @@ NO_ROUTES = KnownCause(
         by_guest(),
         from_boot(),
         *agent_says(
-            "/proc/net/route contains no routes", recovered_by="oal state completed", what="the agent sees no routes",
+            "/proc/net/route contains no routes", recovered_by=GOAL_STATE_FETCHED, what="the agent sees no routes",
             on_console=False,
         ),
     ),

@@ -16,6 +16,7 @@ from azext_vmagent.causes.signs import (
     told,
     wire_logs,
 )
+from azext_vmagent.facts.agent_log import GOAL_STATE_FETCHED
 from azext_vmagent.facts.guest_facts import Connect, GuestFacts
 from azext_vmagent.facts.instance_view import VmFacts
 from azext_vmagent.facts.reading import Facts
@@ -226,7 +227,7 @@ PROXY = KnownCause(
             r"(?:failed with exception|goal ?state|Protocol endpoint not found|versions?)\b.{0,120}"
             r"syntax error: line 1, column \d{1,4}",
             "the agent got a page that is no answer of the Wire Server",
-            recovered_by="oal state completed",
+            recovered_by=GOAL_STATE_FETCHED,
         ),
     ),
     covers=("N24",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from azext_vmagent.causes.catalogue.wire_server_path import PORTS, WIRE_SERVER
@@ -16,6 +17,7 @@ from azext_vmagent.causes.signs import (
     told,
     wire_logs,
 )
+from azext_vmagent.facts.agent_log import GOAL_STATE_FETCHED
 from azext_vmagent.facts.guest_facts import Connect
 from azext_vmagent.facts.reading import Facts
 from azext_vmagent.model import Scenario
@@ -71,7 +73,7 @@ NO_NETWORK = KnownCause(
             "Network is unreachable",
             r"socket IOError.{0,60}\(101, 'Network is unreachable'\)",
             "the agent has no network",
-            recovered_by="oal state completed",
+            recovered_by=GOAL_STATE_FETCHED,
         ),
     ),
     covers=("N24",),
@@ -115,13 +117,13 @@ NO_DHCP = KnownCause(
             "Failed to send DHCP request",
             r"Failed to send DHCP request: (?:\[DhcpError\]|\(000006\)|\[000006\])",
             "the agent's request to DHCP got no answer",
-            recovered_by="ire server endpoint:",
+            recovered_by=re.compile("ire server endpoint:|" + GOAL_STATE_FETCHED.pattern),
             on_console=False,
         ),
         *agent_says(
             "Failed to receive dhcp response",
             what="the agent's request to DHCP got no answer",
-            recovered_by="ire server endpoint:",
+            recovered_by=re.compile("ire server endpoint:|" + GOAL_STATE_FETCHED.pattern),
             on_console=False,
         ),
     ),
