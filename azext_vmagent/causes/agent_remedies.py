@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 
 from azext_vmagent.causes import storage
@@ -10,6 +9,7 @@ from azext_vmagent.causes.access import in_guest
 from azext_vmagent.causes.agent import unit_name
 from azext_vmagent.causes.agent_program import CONF
 from azext_vmagent.causes.catalogue import agent_runtime, agent_service, agent_storage
+from azext_vmagent.causes.cures import REINSTALL, agent_cure, by_hand, package_line
 from azext_vmagent.channels.choice import Wish
 from azext_vmagent.facts.guest import GuestFacts
 from azext_vmagent.facts.reading import Facts
@@ -49,19 +49,9 @@ def remedies(cause: Cause, facts: Facts, wish: Wish) -> tuple[NextStep, ...]:
                 link=LINK,
             )
         )
-    cure = {
-        "L01": f"systemctl start {unit}",
-        "L02": f"systemctl enable --now {unit}",
-        "L03": f"systemctl unmask {unit} && systemctl enable --now {unit}",
-        "L05": f"systemctl reset-failed {unit}; systemctl start {unit}",
-        "L13": f"sed -i 's/^ *Extensions.Enabled *=.*/Extensions.Enabled=y/' {CONF} && systemctl restart {unit}",
-        "L28": f"systemctl thaw {unit}" if guest.service.frozen else f"systemctl restart {unit}",
-        "L29": f"systemctl start {unit}",
-        "L41": f"rm /var/lib/waagent/disable_agent && systemctl restart {unit}",
-    }.get(cause.code) or storage.cure(cause, unit)
-    if cause.slug == "agent-not-executable":
-        cure = f"chmod a+x {culprit} && systemctl start {unit}"
-    if cure:
+    automatic = agent_cure(cause, guest)
+    cure = by_hand(automatic) or _by_hand_only(cause, unit) or storage.cure(cause, unit)
+    if cure and not any(step.kind == REINSTALL for step in automatic):
         steps.append(
             NextStep(
                 _CURES.get(cause.code, "start the agent in the guest"),
@@ -74,8 +64,7 @@ def remedies(cause: Cause, facts: Facts, wish: Wish) -> tuple[NextStep, ...]:
             )
         )
     elif cause.code in _REINSTALLED:
-        package = next((line.split()[0] for line in guest.program.packages), unit)
-        reinstall = _reinstall(guest, shlex.quote(package))
+        reinstall = by_hand(automatic) or package_line(guest)
         steps.append(
             NextStep(
                 "install the agent's package again from the distribution",
@@ -131,13 +120,8 @@ _CURES = {
 }
 
 
-def _reinstall(guest: GuestFacts, package: str) -> str | None:
-    """Debian keeps a deleted configuration file deleted unless told otherwise."""
-    for names, command in (
-        ("Debian|Ubuntu", f"apt-get install --reinstall -y -o Dpkg::Options::=--force-confmiss {package}"),
-        ("SUSE|SLES", "zypper install -f -y python-azure-agent"),
-        ("Red Hat|CentOS|Alma|Rocky|Oracle|Fedora", "dnf reinstall -y WALinuxAgent || dnf install -y WALinuxAgent"),
-    ):
-        if re.search(names, guest.distribution):
-            return command
+def _by_hand_only(cause: Cause, unit: str) -> str | None:
+    """Somebody may have wanted it so: no plan changes a setting."""
+    if cause.code == "L13":
+        return f"sed -i 's/^ *Extensions.Enabled *=.*/Extensions.Enabled=y/' {CONF} && systemctl restart {unit}"
     return None

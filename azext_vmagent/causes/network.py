@@ -8,6 +8,7 @@ from azext_vmagent.causes.access import az_vm, in_guest, vm_arguments
 from azext_vmagent.causes.catalogue.network_device import MISSING
 from azext_vmagent.causes.catalogue.network_interface import DOWN, NO_ADDRESS, NO_ROUTES, STATIC_ADDRESS
 from azext_vmagent.causes.catalogue.wire_server_path import ROUTE
+from azext_vmagent.causes.cures import by_hand, interface_cure, renewal
 from azext_vmagent.channels.choice import Wish
 from azext_vmagent.facts.guest import GuestFacts, Interface
 from azext_vmagent.facts.reading import Facts
@@ -89,8 +90,8 @@ def inside_remedies(cause: Cause, facts: Facts, wish: Wish) -> tuple[NextStep, .
     guest = facts.guest or GuestFacts()
     name = next((one.name for one in guest.azure_interfaces), "eth0")
     quoted = shlex.quote(name)
-    renew = _renew(quoted, guest)
-    command = {
+    renew = by_hand((renewal(name, guest),))
+    command = by_hand(interface_cure(cause, guest)) or {
         DOWN.code: f"ip link set {quoted} up && {renew}",
         STATIC_ADDRESS.code: f"ip -4 addr flush dev {quoted} && {renew}",
         NO_ADDRESS.code: renew,
@@ -107,16 +108,6 @@ def inside_remedies(cause: Cause, facts: Facts, wish: Wish) -> tuple[NextStep, .
         link=LINK,
     )
     return ((step,) if command else ()) + remedies(facts)[1:]
-
-
-def _renew(name: str, guest: GuestFacts) -> str:
-    """Ask DHCP again, by what manages this guest's network."""
-    clients = guest.dhcp_clients or ()
-    if "NetworkManager" in clients:
-        return f"nmcli device reapply {name}"
-    if any(client.startswith("systemd-network") for client in clients):
-        return f"networkctl reconfigure {name}"
-    return f"dhclient {name}"
 
 
 def reset_step(facts: Facts, link: str = LINK) -> NextStep:
@@ -149,5 +140,5 @@ def remedies(facts: Facts) -> tuple[NextStep, ...]:
             risk="unsaved work in the guest is lost",
             downtime="1-3 min",
         ),
-        reset_step(facts),
+        *([] if facts.vm is not None and facts.vm.ephemeral_os_disk else [reset_step(facts)]),
     )

@@ -166,6 +166,9 @@ def panic() -> BlockingRule:
     )
 
 
+#: firewalld judges a policy's allowing rules before the policy's target, which covers more than this address; no
+#: reload, which would drop whatever others have set at runtime
+_LET_PAST = f'rule family="ipv4" destination address="{WIRE_SERVER}" accept'
 _POLICY_CHAIN = re.compile(r"_policy_(.+?)(?:_(pre|log|deny|allow|post))?$")
 
 
@@ -182,7 +185,8 @@ def _firewalld_policy(plain: BlockingRule, found: Found, listings: Listings) -> 
             undo = f"firewall-cmd {remove} && firewall-cmd --permanent {remove}"
             return replace(plain, tool="firewalld-policy", rule=f"policy {policy}: {rule}", undo=undo, stays=True)
     elif target:
-        undo = f"firewall-cmd --permanent --policy {quoted} --set-target CONTINUE && firewall-cmd --reload"
+        add = f"--policy {quoted} --add-rich-rule {shlex.quote(_LET_PAST)}"
+        undo = f"firewall-cmd {add} && firewall-cmd --permanent {add}"
         rule = f"policy {policy} target {target.group(1)}"
         return replace(plain, tool="firewalld-policy", rule=rule, undo=undo, stays=True)
     return replace(plain, tool="firewalld-policy")

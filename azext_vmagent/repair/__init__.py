@@ -1,1 +1,1 @@
-"""Putting it right: a verdict's plan (``plan.py``), the consent it needs (``consent.py``), one file per action. Pure."""
+"""Putting it right: a plan from the verdict, the consent that it needs, one file per action. Pure."""

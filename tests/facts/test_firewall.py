@@ -60,7 +60,8 @@ def test_the_owner_is_named_not_the_shadow(name: str, tool: str, rule: str, undo
 def test_policies_target_and_rich_rule() -> None:
     target, rich = recorded("firewalld-policies").blocks
     assert target.rule == "policy dropall target DROP"
-    assert target.undo == "firewall-cmd --permanent --policy dropall --set-target CONTINUE && firewall-cmd --reload"
+    add = """--policy dropall --add-rich-rule 'rule family="ipv4" destination address="168.63.129.16" accept'"""
+    assert target.undo == f"firewall-cmd {add} && firewall-cmd --permanent {add}"
     assert rich.rule == f'policy noout: rule family="ipv4" destination address="{IP}/32" drop'
     assert rich.undo is not None
     assert rich.undo.startswith("firewall-cmd --policy noout --remove-rich-rule 'rule family=")

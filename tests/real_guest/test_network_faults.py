@@ -52,7 +52,7 @@ BLOCKS = {
 
 FIREWALLD = {
     "wire-server-firewalld": ("N01", f"ipv4 filter OUTPUT 0 -d {IP}/32 -j DROP", "firewall-cmd --direct --remove-rule"),
-    "wire-server-firewalld-policy": ("N03", "policy lockdown target DROP", "--policy lockdown --set-target CONTINUE"),
+    "wire-server-firewalld-policy": ("N03", "policy lockdown target DROP", "--policy lockdown --add-rich-rule"),
     "wire-server-firewalld-rich-rule": (
         "N03", f'policy outgoing: rule family="ipv4" destination address="{IP}" drop', "--remove-rich-rule",
     ),
