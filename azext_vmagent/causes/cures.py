@@ -12,7 +12,7 @@ import shlex
 from dataclasses import dataclass
 
 from azext_vmagent.causes.agent import unit_name
-from azext_vmagent.causes.catalogue.network_interface import DOWN, NO_ADDRESS, NO_ROUTES
+from azext_vmagent.causes.catalogue.network_interface import DOWN, NO_ADDRESS
 from azext_vmagent.facts.firewall_facts import BlockingRule
 from azext_vmagent.facts.guest_facts import GuestFacts
 from azext_vmagent.model import Cause
@@ -22,6 +22,7 @@ THAW, RESTART, NO_DISABLE_FILE = "thaw-agent", "restart-agent", "remove-disable-
 EXECUTABLE, REINSTALL = "restore-executable", "reinstall-agent"
 REMOVE_RULE, ALLOW, ROUTE, POLICY_RULE = "remove-rule", "allow-wire-server", "remove-route", "remove-policy-rule"
 UP, RENEW = "interface-up", "renew-dhcp"
+DISABLE_FILE = "/var/lib/waagent/disable_agent"
 #: the order in which changes are made: what leads to the server first, the agent last
 ORDER = (
     UP, POLICY_RULE, ROUTE, RENEW, REMOVE_RULE, ALLOW,
@@ -62,8 +63,7 @@ def agent_cure(cause: Cause, guest: GuestFacts) -> tuple[Step, ...]:
         "L29": (START,),
         "L41": (NO_DISABLE_FILE, RESTART),
     }.get(cause.code, ())
-    first = {NO_DISABLE_FILE: ("/var/lib/waagent/disable_agent", unit)}
-    return tuple(Step(kind, first.get(kind, (unit,))) for kind in kinds)
+    return tuple(Step(kind, () if kind == NO_DISABLE_FILE else (unit,)) for kind in kinds)
 
 
 def _started(unit: str, guest: GuestFacts) -> tuple[Step, ...]:
@@ -77,12 +77,12 @@ def _package(guest: GuestFacts) -> tuple[str, str] | None:
     for names, manager, usual in _PACKAGES:
         if re.search(names, guest.distribution):
             named = known if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+_-]*", known, re.ASCII) else ""
-            return manager, (named or usual or unit_name(guest)) if manager == "apt" else usual
+            return manager, (named or usual or unit_name(guest)) if manager == "apt-get" else usual
     return None
 
 
 _PACKAGES = (
-    ("Debian|Ubuntu", "apt", ""),
+    ("Debian|Ubuntu", "apt-get", ""),
     ("SUSE|SLES", "zypper", "python-azure-agent"),
     ("Red Hat|CentOS|Alma|Rocky|Oracle|Fedora", "dnf", "WALinuxAgent"),
 )
@@ -91,63 +91,81 @@ _PACKAGES = (
 def rule_cure(rule: BlockingRule) -> Step | None:
     """What takes this rule or route back, or lets root past one that covers more than the Wire Server.
 
-    None where somebody else's program would write it anew, or where no exact way back is known.
+    None where somebody else's program would write it anew, or where no exact way back is known. The arguments are those
+    of ``guest/repair_network.sh``: the tool first, and no command, only what the rule is.
 
     >>> drop = "ipv4 filter OUTPUT 0 -d 168.63.129.16/32 -j DROP"
     >>> rule = BlockingRule("firewalld-direct", drop, "filter OUTPUT", "drop", (80,),
     ...     f"firewall-cmd --direct --remove-rule {drop}", False)
-    >>> rule_cure(rule).kind, rule_cure(rule).arguments[:2]
-    ('remove-rule', ('firewalld-direct', 'runtime'))
+    >>> rule_cure(rule).kind, rule_cure(rule).arguments[:4]
+    ('remove-rule', ('firewalld-direct', 'runtime', 'ipv4', 'filter'))
     """
     if rule.undo is None or rule.tool in MANAGED_BY or rule.tool in _NOT_RESTORED:
         return None
-    words, permanent = _runtime_words(rule.undo)
-    kind = _kind(words)
-    if kind is None:
-        return None
-    stays = "permanent" if permanent or rule.stays else "runtime" if rule.stays is False else "unknown"
-    return Step(kind, (rule.tool, stays, rule.rule, *words))
+    words = _of_the_rules_in_force(shlex.split(rule.undo))
+    by_tool = {"ufw": _ufw, "ip-route": _route, "firewalld-panic": _panic}.get(rule.tool)
+    if by_tool is not None:
+        return by_tool(rule, words)
+    return _firewalld(rule, words) if rule.tool.startswith("firewalld-") else _kernel(rule, words)
 
 
-def _runtime_words(undo: str) -> tuple[list[str], bool]:
-    """The command for the rules in force, and whether the same is to be done to firewalld's permanent ones.
+def _of_the_rules_in_force(words: list[str]) -> list[str]:
+    """The first half of a command for firewalld that is followed by the same for its permanent rules.
 
     Told by the halves being the same, as a rule may hold any word.
     """
-    words = shlex.split(undo)
     half = len(words) // 2
     first, second = words[:half], words[half + 1 :]
-    if words[half : half + 1] == ["&&"] and second == [*first[:1], "--permanent", *first[1:]]:
-        return first, True
-    return words, False
+    same = words[half : half + 1] == ["&&"] and second == [*first[:1], "--permanent", *first[1:]]
+    return first if same else words
 
 
-def _kind(words: list[str]) -> str | None:
-    """Told by the command's fixed words alone, which stand before any of the rule's."""
-    program = words[0].rpartition("/")[2] if words else ""
-    if program.startswith("iptables") and words[1:2] == ["-t"]:
-        return {"-D": REMOVE_RULE, "-I": ALLOW}.get(words[3] if len(words) > 3 else "")
-    if program == "firewall-cmd" and words[1:2] == ["--policy"]:
-        return {"--remove-rich-rule": REMOVE_RULE, "--add-rich-rule": ALLOW}.get(words[3] if len(words) > 3 else "")
-    return next((kind for start, kind in _KINDS if words[: len(start)] == start), None)
+def _firewalld(rule: BlockingRule, words: list[str]) -> Step | None:
+    scope = "both" if rule.stays else "runtime"
+    if words[:2] == ["firewall-cmd", "--direct"] and words[2:3] in (["--remove-rule"], ["--remove-passthrough"]):
+        return Step(REMOVE_RULE, (rule.tool, scope, *words[3:]))
+    if words[:2] == ["firewall-cmd", "--policy"] and words[3:4] == ["--remove-rich-rule"]:
+        return Step(REMOVE_RULE, (rule.tool, scope, words[2], words[4]))
+    if words[:2] == ["firewall-cmd", "--policy"] and words[3:4] == ["--add-rich-rule"]:
+        return Step(ALLOW, (rule.tool, scope, words[2]))
+    return None
 
 
-_KINDS = (
-    (["firewall-cmd", "--direct", "--remove-rule"], REMOVE_RULE),
-    (["firewall-cmd", "--direct", "--remove-passthrough"], REMOVE_RULE),
-    (["firewall-cmd", "--panic-off"], REMOVE_RULE),
-    (["ufw", "delete"], REMOVE_RULE),
-    (["ufw", "allow"], ALLOW),
-    (["nft", "delete", "rule"], REMOVE_RULE),
-    (["nft", "insert", "rule"], ALLOW),
-    (["ip", "route", "del"], ROUTE),
-    (["ip", "rule", "del"], POLICY_RULE),
-)
+def _panic(rule: BlockingRule, words: list[str]) -> Step | None:
+    return Step(REMOVE_RULE, (rule.tool,)) if words == ["firewall-cmd", "--panic-off"] else None
+
+
+def _ufw(rule: BlockingRule, words: list[str]) -> Step | None:
+    if words[:2] == ["ufw", "delete"]:
+        return Step(REMOVE_RULE, (rule.tool, rule.rule, *words[2:]))
+    return Step(ALLOW, (rule.tool, "-")) if words[:2] == ["ufw", "allow"] else None
+
+
+def _route(_rule: BlockingRule, words: list[str]) -> Step | None:
+    if words[:3] == ["ip", "route", "del"]:
+        return Step(ROUTE, tuple(words[3:]))
+    if words[:3] == ["ip", "rule", "del"] and words[-2:-1] == ["priority"]:
+        return Step(POLICY_RULE, (words[-1], *words[3:-2]))
+    return None
+
+
+def _kernel(rule: BlockingRule, words: list[str]) -> Step | None:
+    """iptables and nft: told by the command's fixed words, which stand before any of the rule's."""
+    place = rule.place
+    if len(place) == 3 and words[:2] == [place[0], "-t"]:
+        if words[3:4] == ["-D"]:
+            return Step(REMOVE_RULE, ("iptables", *place, "-", rule.rule))
+        return Step(ALLOW, ("iptables", *place, rule.direction, rule.rule)) if words[3:4] == ["-I"] else None
+    if len(place) == 4 and words[:3] == ["nft", "delete", "rule"]:
+        return Step(REMOVE_RULE, ("nft", *place, rule.rule))
+    if len(place) == 4 and words[:3] == ["nft", "insert", "rule"]:
+        return Step(ALLOW, ("nft", *place, rule.rule, rule.direction))
+    return None
 
 
 def interface_cure(cause: Cause, guest: GuestFacts) -> tuple[Step, ...]:
-    """What brings the interface back to what Azure's DHCP says; empty for a static address and a link without carrier:
-    what sets them is not seen.
+    """What brings the interface back; empty for a static address, a wrong gateway, a link without carrier: what sets
+    them is not seen, and it would set them again.
     """
     primary = next(iter(guest.azure_interfaces), None)
     if primary is None:
@@ -155,13 +173,7 @@ def interface_cure(cause: Cause, guest: GuestFacts) -> tuple[Step, ...]:
     renew = renewal(primary.name, guest)
     if cause.code == DOWN.code and primary.admin_up is False:
         return (Step(UP, (primary.name,)), renew)
-    if cause.slug == "gateway-wrong" and cause.culprit in [line.strip() for line in guest.default_routes or ()]:
-        line = cause.culprit or ""
-        return (Step(ROUTE, ("ip-route", "unknown", line, "ip", "route", "del", *line.split())), renew)
-    lost = (cause.code == NO_ADDRESS.code and not primary.addresses) or (
-        cause.code == NO_ROUTES.code and not guest.default_routes
-    )
-    return (renew,) if lost else ()
+    return (renew,) if cause.code == NO_ADDRESS.code and not primary.addresses else ()
 
 
 def renewal(device: str, guest: GuestFacts) -> Step:
@@ -174,7 +186,7 @@ def _dhcp_client(guest: GuestFacts) -> str:
     clients = guest.dhcp_clients or ()
     if "NetworkManager" in clients:
         return "NetworkManager"
-    return "systemd-networkd" if any(client.startswith("systemd-network") for client in clients) else "dhclient"
+    return "networkd" if any(client.startswith("systemd-network") for client in clients) else "dhclient"
 
 
 def by_hand(steps: tuple[Step, ...]) -> str:
@@ -190,6 +202,8 @@ def package_line(guest: GuestFacts) -> str | None:
 
 
 def _line(step: Step) -> str:
+    if step.kind == NO_DISABLE_FILE:
+        return f"rm {DISABLE_FILE}"
     first, *more = [shlex.quote(word) for word in step.arguments]
     if step.kind in _SYSTEMCTL:
         return f"systemctl {_SYSTEMCTL[step.kind]} {shlex.quote(step.arguments[0].removesuffix('.service'))}"
@@ -198,15 +212,13 @@ def _line(step: Step) -> str:
     if step.kind == RENEW:
         return {
             "NetworkManager": f"nmcli device reapply {first}",
-            "systemd-networkd": f"networkctl reconfigure {first}",
+            "networkd": f"networkctl reconfigure {first}",
         }.get(step.arguments[1], f"dhclient {first}")
     if step.kind == UP:
         return f"ip link set {first} up"
     if step.kind == EXECUTABLE:
         return f"chmod a+x {first}"
-    if step.kind == NO_DISABLE_FILE:
-        return f"rm {first}"
-    return shlex.join(step.arguments[3:])
+    raise KeyError(f"{step.kind}: the rule's own undo is its command")
 
 
 _SYSTEMCTL = {
@@ -219,7 +231,7 @@ _SYSTEMCTL = {
 }
 #: Debian keeps a deleted configuration file deleted unless told otherwise
 _INSTALL = {
-    "apt": "apt-get install --reinstall -y -o Dpkg::Options::=--force-confmiss {}",
+    "apt-get": "apt-get install --reinstall -y -o Dpkg::Options::=--force-confmiss {}",
     "zypper": "zypper install -f -y {}",
     "dnf": "dnf reinstall -y {} || dnf install -y {}",
 }

@@ -21,7 +21,8 @@ class BlockingRule:
     rules, half-applied).
     ``rule`` is verbatim from the listing; ``undo`` runs as root as it stands, None when there is no safe one-liner.
     ``direction`` is out, or in where it is the server's replies that are dropped. ``stays`` says whether it comes back
-    after a reload or reboot (None: unknown).
+    after a reload or reboot (None: unknown). ``place`` is where the kernel has it: (binary, table, chain) of iptables,
+    (family, table, chain, handle or "-" of the chain's policy) of nft.
     """
 
     tool: str
@@ -32,6 +33,7 @@ class BlockingRule:
     undo: str | None
     stays: bool | None = None
     direction: str = "out"
+    place: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

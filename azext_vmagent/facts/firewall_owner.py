@@ -70,8 +70,13 @@ def _tool(table: Table, chain: str) -> str:
 def owned(found: Found, listings: Listings) -> BlockingRule:
     """Who owns the rule. firewalld's are found by their meaning, for the kernel's listing words them differently."""
     rule, table = found.hit.rule, found.table
+    place = (
+        (table.family, table.name, found.hit.chain, rule.handle or "-")
+        if table.tool == "nft"
+        else (_binary(table, listings), table.name, found.hit.chain)
+    )
     plain = BlockingRule(
-        table.tool, rule.text, _where(found), rule.action.value, found.ports, None, None, found.direction
+        table.tool, rule.text, _where(found), rule.action.value, found.ports, None, None, found.direction, place
     )
     for line in listings.direct:
         direct = DirectRule.parse(line)
@@ -168,7 +173,7 @@ def panic() -> BlockingRule:
 
 #: firewalld judges a policy's allowing rules before the policy's target, which covers more than this address; no
 #: reload, which would drop whatever others have set at runtime
-_LET_PAST = f'rule family="ipv4" destination address="{WIRE_SERVER}" accept'
+_LET_PAST = f'rule family="ipv4" destination address="{WIRE_SERVER}/32" port port="{{}}" protocol="tcp" accept'
 _POLICY_CHAIN = re.compile(r"_policy_(.+?)(?:_(pre|log|deny|allow|post))?$")
 
 
@@ -185,8 +190,8 @@ def _firewalld_policy(plain: BlockingRule, found: Found, listings: Listings) -> 
             undo = f"firewall-cmd {remove} && firewall-cmd --permanent {remove}"
             return replace(plain, tool="firewalld-policy", rule=f"policy {policy}: {rule}", undo=undo, stays=True)
     elif target:
-        add = f"--policy {quoted} --add-rich-rule {shlex.quote(_LET_PAST)}"
-        undo = f"firewall-cmd {add} && firewall-cmd --permanent {add}"
+        past = " ".join(f"--add-rich-rule {shlex.quote(_LET_PAST.format(port))}" for port in WIRE_PORTS)
+        undo = f"firewall-cmd --policy {quoted} {past} && firewall-cmd --permanent --policy {quoted} {past}"
         rule = f"policy {policy} target {target.group(1)}"
         return replace(plain, tool="firewalld-policy", rule=rule, undo=undo, stays=True)
     return replace(plain, tool="firewalld-policy")

@@ -60,7 +60,8 @@ def test_the_owner_is_named_not_the_shadow(name: str, tool: str, rule: str, undo
 def test_policies_target_and_rich_rule() -> None:
     target, rich = recorded("firewalld-policies").blocks
     assert target.rule == "policy dropall target DROP"
-    add = """--policy dropall --add-rich-rule 'rule family="ipv4" destination address="168.63.129.16" accept'"""
+    rule = """--add-rich-rule 'rule family="ipv4" destination address="168.63.129.16/32" port port="{}" protocol="tcp" accept'"""
+    add = f"--policy dropall {rule.format(80)} {rule.format(32526)}"
     assert target.undo == f"firewall-cmd {add} && firewall-cmd --permanent {add}"
     assert rich.rule == f'policy noout: rule family="ipv4" destination address="{IP}/32" drop'
     assert rich.undo is not None
