@@ -20,6 +20,8 @@ examples:
     text: az vm agent-diagnose --ids $(az vm list -g MyResourceGroup --query "[].id" -o tsv) -o table
   - name: Only the scenario, for a script.
     text: az vm agent-diagnose -g MyResourceGroup -n MyVm --query verdict.scenario -o tsv
+  - name: Show what would put it right, and change nothing.
+    text: az vm agent-diagnose -g MyResourceGroup -n MyVm --ssh-user azureuser --repair --dry-run
   - name: Print a script to paste into a root shell of the virtual machine, then diagnose with what it answered.
     text: |
         az vm agent-diagnose --print-probe

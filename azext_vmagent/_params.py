@@ -59,6 +59,37 @@ def _explain(loader):
         )
 
 
+def _repair(context):
+    from azure.cli.core.commands.parameters import get_enum_type
+
+    repair = "Repair"
+    context.argument(
+        "repair",
+        arg_group=repair,
+        action="store_true",
+        help="Plan what puts it right: each change, its risk, how it is undone and what proves it; or why nothing may "
+        "be changed, and what to do instead.",
+    )
+    context.argument(
+        "dry_run", arg_group=repair, action="store_true", help="With --repair: show the plan and change nothing."
+    )
+    context.argument(
+        "yes",
+        arg_group=repair,
+        options_list=["--yes", "-y"],
+        action="store_true",
+        help="With --repair: do not ask. Needed without a terminal and for several virtual machines.",
+    )
+    context.argument(
+        "allow",
+        arg_group=repair,
+        nargs="+",
+        arg_type=get_enum_type(["restart", "redeploy", "reset-nic"]),
+        help="With --repair: what may be done to the virtual machine besides changes in the guest, separated by "
+        "spaces. Without it none of these is done.",
+    )
+
+
 def _diagnose(loader):
     """``az vm agent-diagnose``: no name carries az's own ``--ids``.
 
@@ -98,6 +129,7 @@ def _diagnose(loader):
             "16 VM not running; 17 no agent expected; 18 provisioning; 19 platform; for several VMs the highest, "
             "and 1 when one of them could not be asked.",
         )
+        _repair(context)
         paste = "By Hand"
         context.argument(
             "print_probe",

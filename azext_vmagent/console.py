@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from azext_vmagent.flow import Diagnosis
 from azext_vmagent.model import Answer
+from azext_vmagent.repair.model import RepairPlan
 from azext_vmagent.report.exit_code import exit_code
 from azext_vmagent.report.layout import Style
 from azext_vmagent.report.redaction import safe
+from azext_vmagent.report.repair_text import repair_lines
 from azext_vmagent.report.text import report, step_line
 
 if TYPE_CHECKING:
@@ -50,12 +52,14 @@ class Console:
         if self.steps:
             self._write(sys.stderr, [(f"{name}: " if name else "") + step_line(answer, self._style(sys.stderr))])
 
-    def show(self, diagnosis: Diagnosis) -> None:
-        """Show the report: on stdout when it is the output, else on stderr."""
+    def show(self, diagnosis: Diagnosis, plan: RepairPlan | None = None) -> None:
+        """Show the report, and the plan where there is one: on stdout when it is the output, else on stderr."""
         if self.quiet:
             return
         stream = sys.stdout if self.report_is_the_output else sys.stderr
-        self._write(stream, ["", *report(diagnosis, self._style(stream)), ""])
+        style = self._style(stream)
+        planned = ["", *repair_lines(plan, diagnosis.verdict, style)] if plan is not None else []
+        self._write(stream, ["", *report(diagnosis, style), *planned, ""])
 
     def answer(self, found: Any, text: Callable[[Style], list[str]]) -> Any:
         """What az is to print: the object, or None where a person has been shown its text, which says the same."""
@@ -64,10 +68,10 @@ class Console:
         self._write(sys.stdout, ["", *text(self._style(sys.stdout)), ""])
         return None
 
-    def show_one_of_many(self, diagnosis: Diagnosis) -> None:
+    def show_one_of_many(self, diagnosis: Diagnosis, plan: RepairPlan | None = None) -> None:
         """Among several VMs the rows are what matters; the reports only where they are the output, or asked for."""
         if self.report_is_the_output or self.verbose:
-            self.show(diagnosis)
+            self.show(diagnosis, plan)
 
     def show_error(self, name: str, message: str) -> None:
         """A VM among several that could not be asked; scripts find it in its row as well."""

@@ -29,6 +29,10 @@ def diagnose_vm_agent(
     probe_output: str | None = None,
     serial_console: str = AUTO,
     console_user: str | None = None,
+    repair: bool = False,
+    dry_run: bool = False,
+    yes: bool = False,
+    allow: list[str] | None = None,
 ) -> Any:
     """Diagnose one VM, or several at once; the object, or None when a person has read the report already."""
     if print_probe:
@@ -40,12 +44,13 @@ def diagnose_vm_agent(
     found = targets.resolve(cmd.cli_ctx, resource_group_name, vm_name, ids)
     targets.one_only(found, probe_output)
     wish = targets.wish(run_command, ssh_user, ssh_host, ssh_port, ssh_key, timeout, probe_output, ssh_config)
+    planning = targets.repair_wish(repair, dry_run, yes, allow, found)
     wish = targets.at_console(wish, serial_console, console_user)
     console = Console.of(cmd.cli_ctx)
     if len(found) == 1:
-        result: Any = diagnose_one(cmd.cli_ctx, found[0], wish, timeout, console)
+        result: Any = diagnose_one(cmd.cli_ctx, found[0], wish, timeout, console, planning)
     else:
-        result = diagnose_all(cmd.cli_ctx, found, wish, timeout, console)
+        result = diagnose_all(cmd.cli_ctx, found, wish, timeout, console, planning)
     if exit_code:
         console.exit_with(result)
     return None if console.report_is_the_output else result

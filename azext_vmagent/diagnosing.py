@@ -12,8 +12,11 @@ from azext_vmagent.console import Console
 from azext_vmagent.evidence.asking import SourceFailed, failure
 from azext_vmagent.evidence.azure import LiveAzure, live_azure
 from azext_vmagent.evidence.deadline import Deadline
-from azext_vmagent.flow import diagnose
+from azext_vmagent.flow import Diagnosis, diagnose
 from azext_vmagent.model import State, Target
+from azext_vmagent.repair.consent import RepairWish
+from azext_vmagent.repair.model import RepairPlan
+from azext_vmagent.repair.plan import plan
 from azext_vmagent.report.document import document, error_document
 
 if TYPE_CHECKING:
@@ -26,7 +29,9 @@ AT_ONCE = 8
 LEAST_SECONDS = 2.0
 
 
-def diagnose_one(cli_ctx: AzCli, target: Target, wish: Wish, timeout: float, console: Console) -> dict[str, Any]:
+def diagnose_one(
+    cli_ctx: AzCli, target: Target, wish: Wish, timeout: float, console: Console, repair: RepairWish | None = None
+) -> dict[str, Any]:
     """The document of one VM. Raises ResourceNotFoundError, ForbiddenError, AuthenticationError with advice."""
     azure = live_azure(cli_ctx, target.subscription)
     try:
@@ -36,12 +41,18 @@ def diagnose_one(cli_ctx: AzCli, target: Target, wish: Wish, timeout: float, con
         raise
     except SourceFailed as exc:
         raise _az_error(exc, target) from exc
-    console.show(found)
-    return document(found)
+    planned = _plan(found, repair)
+    console.show(found, planned)
+    return document(found, planned)
 
 
 def diagnose_all(
-    cli_ctx: AzCli, targets: list[Target], wish: Wish, timeout: float, console: Console
+    cli_ctx: AzCli,
+    targets: list[Target],
+    wish: Wish,
+    timeout: float,
+    console: Console,
+    repair: RepairWish | None = None,
 ) -> list[dict[str, Any]]:
     """The documents of several VMs in the order given; one that cannot be asked is a row with its error."""
     deadline = Deadline.after(timeout)
@@ -57,7 +68,8 @@ def diagnose_all(
                 index = waiting.get_nowait()
             except queue.Empty:
                 return
-            rows.put((index, _row(clients[targets[index].subscription], targets[index], wish, deadline, console)))
+            client = clients[targets[index].subscription]
+            rows.put((index, _row(client, targets[index], wish, deadline, console, repair)))
 
     for _ in range(min(AT_ONCE, len(targets))):
         threading.Thread(target=work, daemon=True).start()
@@ -80,18 +92,28 @@ def _client(cli_ctx: AzCli, subscription: str) -> LiveAzure | CLIError:
 
 
 def _row(
-    azure: LiveAzure | CLIError, target: Target, wish: Wish, deadline: Deadline, console: Console
+    azure: LiveAzure | CLIError,
+    target: Target,
+    wish: Wish,
+    deadline: Deadline,
+    console: Console,
+    repair: RepairWish | None,
 ) -> dict[str, Any]:
     try:
         found = diagnose(
             _usable(azure), target, wish, _left(deadline), lambda answer: console.step(answer, target.name)
         )
-        console.show_one_of_many(found)
-        return document(found)
+        planned = _plan(found, repair)
+        console.show_one_of_many(found, planned)
+        return document(found, planned)
     except Exception as exc:  # pylint: disable=broad-except  # one VM's failure is its row, never the end of the others
         failed = failure(exc)
         console.show_error(target.name, failed.detail)
         return error_document(target, _code(failed), failed.detail)
+
+
+def _plan(found: Diagnosis, repair: RepairWish | None) -> RepairPlan | None:
+    return plan(found, repair.allowed) if repair is not None else None
 
 
 def _usable(azure: LiveAzure | CLIError) -> LiveAzure:

@@ -18,6 +18,8 @@ from azext_vmagent.model import Target
 if TYPE_CHECKING:
     from azure.cli.core import AzCli
 
+    from azext_vmagent.repair.consent import RepairWish
+
 MINIMUM_SECONDS = 5
 #: the probe answers 4 KB; the rest is a terminal's log around it
 MOST_PASTED = 1 << 20
@@ -66,6 +68,39 @@ def one_only(found: list[Target], probe_output: str | None) -> None:
         raise MutuallyExclusiveArgumentError(
             "--probe-output holds the answer of one guest, and --ids names several.", "Ask for each on its own."
         )
+
+
+def repair_wish(
+    repair: bool, dry_run: bool, yes: bool, allow: list[str] | None, found: list[Target]
+) -> RepairWish | None:
+    """What the user said about a repair, or None without ``--repair``. Raises azclierror argument errors.
+
+    The plan of several VMs may be looked at; carried out it needs ``--yes``, for nobody is asked about them.
+    """
+    from azure.cli.core.azclierror import InvalidArgumentValueError, RequiredArgumentMissingError
+
+    from azext_vmagent.repair.consent import RepairWish
+    from azext_vmagent.repair.model import Permission
+
+    if not repair:
+        given = [name for name, value in (("--dry-run", dry_run), ("--yes", yes), ("--allow", allow)) if value]
+        if given:
+            raise RequiredArgumentMissingError(
+                f"{' and '.join(given)} {'says' if len(given) == 1 else 'say'} how to repair, and no repair was asked"
+                " for.",
+                "Add --repair.",
+            )
+        return None
+    if len(found) > 1 and not (yes or dry_run):
+        raise RequiredArgumentMissingError(
+            "Several virtual machines are repaired only with --yes: nobody is asked about them one by one.",
+            ["Look at the plans first: add --dry-run.", "Then add --yes."],
+        )
+    if not dry_run:
+        raise InvalidArgumentValueError(
+            "--repair: this version plans a repair and does not carry it out.", "Add --dry-run to see the plan."
+        )
+    return RepairWish(dry_run, yes, frozenset(Permission(name) for name in allow or ()))
 
 
 def probe_to_paste(shell: str) -> str:

@@ -20,12 +20,13 @@ MAY_IMPORT = {
     "causes": {"model", "facts", "channels.choice"},
     "verdict": {"model", "facts", "causes", "channels.choice"},
     "channels.choice": {"model", "facts"},
-    "report": {"model", "facts", "causes", "verdict", "flow"},
+    "repair": {"model", "facts", "causes", "verdict", "flow"},
+    "report": {"model", "facts", "causes", "verdict", "flow", "repair"},
     "guest": {"facts"},
     "channels": {"model", "facts", "evidence"},
     "evidence": {"model", "facts", "channels"},
 }
-PURE = ("model", "facts", "causes", "verdict", "report", "channels.choice")
+PURE = ("model", "facts", "causes", "verdict", "repair", "report", "channels.choice")
 IO_MODULES = {
     "socket",
     "subprocess",

@@ -53,7 +53,10 @@ def agent_cure(cause: Cause, guest: GuestFacts) -> tuple[Step, ...]:
         return ()
     if cause.code in ("L04", "L06", "L25"):
         package = _package(guest)
-        return (Step(REINSTALL, package), *_started(unit, guest)) if package else ()
+        if package is None:
+            return ()
+        there = guest.service.load_state != "not-found"  # what brings the unit starts it as well
+        return (Step(REINSTALL, package), *(_started(unit, guest) if there else ()))
     kinds = {
         "L01": (START,),
         "L02": (ENABLE, START),

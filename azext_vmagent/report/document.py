@@ -16,6 +16,7 @@ from azext_vmagent.facts.screenshot import ScreenshotFacts
 from azext_vmagent.facts.serial_log import SerialLogFacts
 from azext_vmagent.flow import Diagnosis, seconds_by_step
 from azext_vmagent.model import Answer, Cause, NextStep, Reason, Since, Target, Verdict
+from azext_vmagent.repair.model import Action, RepairPlan
 from azext_vmagent.report.redaction import printable, safe
 
 SCHEMA_VERSION = "1"
@@ -23,8 +24,8 @@ SCHEMA_VERSION = "1"
 Document = dict[str, Any]
 
 
-def document(diagnosis: Diagnosis) -> Document:
-    """The object that scripts get."""
+def document(diagnosis: Diagnosis, plan: RepairPlan | None = None) -> Document:
+    """The object that scripts get; ``repair`` is null unless a repair was asked for."""
     facts, verdict = diagnosis.facts, diagnosis.verdict
     return {
         "schemaVersion": SCHEMA_VERSION,
@@ -34,7 +35,7 @@ def document(diagnosis: Diagnosis) -> Document:
         "serialLog": _serial_log(facts.serial),
         "screenshot": _screenshot(facts.screenshot),
         "channels": [_channel(answer) for answer in diagnosis.answers],
-        "repair": None,
+        "repair": _repair(plan) if plan is not None else None,
         "timings": {"total": round(diagnosis.total, 3), "byStep": dict(seconds_by_step(diagnosis.answers))},
     }
 
@@ -89,6 +90,46 @@ def _verdict(verdict: Verdict) -> Document:
         "ruledOut": [_reason(reason) for reason in verdict.ruled_out],
         "notChecked": [_reason(reason) for reason in verdict.not_checked],
         "nextSteps": [_step(step) for step in verdict.next_steps],
+    }
+
+
+def _repair(plan: RepairPlan) -> Document:
+    """The plan, or why there is none. ``applied``, ``verified`` and ``undo`` are null where nothing was changed."""
+    refusal = plan.refusal
+    return {
+        "plan": {
+            "channel": plan.channel,
+            "actions": [_action(action) for action in plan.actions],
+            "permissions": sorted(permission.value for permission in plan.permissions),
+            "minutes": sum(action.minutes for action in plan.actions),
+            "remains": [_cause(cause) for cause in plan.remains],
+            "refusal": {
+                "code": refusal.code,
+                "why": safe(refusal.why),
+                "nextSteps": [_step(step) for step in refusal.next_steps],
+            }
+            if refusal is not None
+            else None,
+        },
+        "applied": None,
+        "verified": None,
+        "undo": None,
+    }
+
+
+def _action(action: Action) -> Document:
+    return {
+        "kind": action.kind,
+        "change": safe(action.change),
+        "effect": safe(action.effect),
+        "risk": action.risk.value,
+        "downtime": action.downtime,
+        "minutes": action.minutes,
+        "undo": safe(action.undo),
+        "proof": action.proof,
+        "arguments": [printable(argument) for argument in action.arguments],
+        "permission": action.allow.value if action.allow is not None else None,
+        "loses": list(action.loses),
     }
 
 

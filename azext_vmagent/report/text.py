@@ -64,7 +64,7 @@ def report(diagnosis: Diagnosis, style: Style) -> list[str]:
         lines += entry("since", "not known: Azure does not say since when")
     lines += _ruled_out(verdict.ruled_out)
     lines += _unknown(verdict)
-    lines += ["", *_steps(verdict.next_steps, style)]
+    lines += ["", *step_lines(verdict.next_steps, style)]
     slug = f"{verdict.cause.slug} ({verdict.cause.code})" if verdict.cause else verdict.scenario.value
     more = f" · more: az vm agent-explain -c {verdict.cause.code}" if verdict.cause else ""
     return [*lines, "", f"{slug} in {diagnosis.total:.1f} s{more}"]
@@ -142,7 +142,8 @@ def _unknown(verdict: Verdict) -> list[str]:
     return lines
 
 
-def _steps(steps: Iterable[NextStep], style: Style) -> list[str]:
+def step_lines(steps: Iterable[NextStep], style: Style) -> list[str]:
+    """What to do, the first thing in front: ``do now …``, ``or …``."""
     lines: list[str] = []
     for index, step in enumerate(steps):
         label = "do now" if index == 0 else "or"

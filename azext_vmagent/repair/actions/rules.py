@@ -1,0 +1,41 @@
+"""What the actions on rules say alike."""
+
+from __future__ import annotations
+
+NAMES = {
+    "firewalld-direct": "the firewalld direct rule",
+    "firewalld-passthrough": "the firewalld passthrough rule",
+    "firewalld-policy": "the firewalld policy",
+    "firewalld-panic": "firewalld's panic mode",
+    "ufw": "the ufw rule",
+    "iptables": "the iptables rule",
+    "nft": "the nftables rule",
+}
+UNKNOWN = "whether it comes back after a reboot is not known"
+_BOTH, _RUNTIME = "the permanent rule is removed as well", "runtime rule only, nothing permanent to remove"
+PROOF = "the Wire Server answers root on tcp/80 and tcp/32526, every other rule is as before, Azure reports Ready"
+
+
+def kept(arguments: tuple[str, ...]) -> str:
+    """Whether the rule is gone for good."""
+    tool = arguments[0]
+    if tool == "firewalld-panic":
+        return _RUNTIME
+    if tool.startswith("firewalld-"):
+        return _BOTH if arguments[1] == "both" else _RUNTIME
+    return _BOTH if tool == "ufw" else UNKNOWN
+
+
+def rule_text(arguments: tuple[str, ...]) -> str:
+    """The rule as people know it, with where the kernel has it.
+
+    >>> rule_text(("nft", "inet", "filter", "output", "7", "ip daddr 168.63.129.16 drop"))
+    'ip daddr 168.63.129.16 drop   (inet filter output)'
+    """
+    tool, *rest = arguments
+    if tool in ("iptables", "nft"):
+        kernel, (text, place) = tool == "nft", (rest[4], rest[:3])
+        return f"{text}   ({' '.join(place if kernel else place[1:2])})"
+    if tool == "ufw":
+        return rest[0] if rest[0] != "-" else "that denies by default"
+    return " ".join(rest[1:]) + (f"   ({'runtime and permanent' if rest[0] == 'both' else rest[0]})" if rest else "")

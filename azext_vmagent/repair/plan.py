@@ -1,0 +1,106 @@
+"""From a diagnosis to the actions that put it right, or to a refusal. Pure: it reads what is known and asks nobody.
+
+What cures a cause is decided in ``causes/cures.py``, what Azure can do about it in the verdict's own next steps: the
+plan says the same as the report above it. It is the guest's program that looks again before it changes anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+
+from azext_vmagent.causes.cures import ORDER, RESTART, START, Step, agent_cure, interface_cure, rule_cure
+from azext_vmagent.facts.firewall_facts import BlockingRule
+from azext_vmagent.facts.guest_facts import Connect, GuestFacts
+from azext_vmagent.facts.reading import Facts
+from azext_vmagent.flow import Diagnosis
+from azext_vmagent.model import Cause, Scenario, Verdict
+from azext_vmagent.repair import refusals
+from azext_vmagent.repair.actions import azure, guest_action
+from azext_vmagent.repair.model import AZURE, Permission, RepairPlan
+
+_INSIDE = (Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED, Scenario.AGENT_DEGRADED, Scenario.NETWORK_DOWN)
+
+
+def plan(diagnosis: Diagnosis, allowed: Collection[Permission] = ()) -> RepairPlan:
+    """What would be done about this diagnosis; ``allowed`` chooses between what Azure itself can do."""
+    facts, verdict = diagnosis.facts, diagnosis.verdict
+    refusal = refusals.before_any_change(diagnosis)
+    if refusal is not None:
+        return RepairPlan(refusal=refusal)
+    if verdict.scenario not in _INSIDE:
+        return _by_azure(facts, verdict, allowed)
+    refusal = refusals.in_the_guest(facts, verdict)
+    if refusal is None:
+        return _in_the_guest(facts, verdict, allowed)
+    if verdict.scenario is Scenario.NETWORK_DOWN:
+        return _by_azure(facts, verdict, allowed)
+    return RepairPlan(refusal=refusal)
+
+
+def _in_the_guest(facts: Facts, verdict: Verdict, allowed: Collection[Permission]) -> RepairPlan:
+    guest = facts.guest or GuestFacts()
+    blocking = tuple(_blocking(guest))
+    refusal = refusals.of_a_rule(blocking, verdict)
+    if refusal is not None:
+        return RepairPlan(refusal=refusal)
+    named = [cause for cause in (verdict.cause, *verdict.other_causes) if cause is not None]
+    cures = [(cause, _cure(cause, guest)) for cause in named]
+    rules = [step for rule in blocking if (step := rule_cure(rule)) is not None]
+    if not rules and not (cures and cures[0][1]):
+        if verdict.scenario is Scenario.NETWORK_DOWN:
+            return _by_azure(facts, verdict, allowed)
+        return RepairPlan(refusal=refusals.no_safe_cure(facts, verdict))
+    if verdict.scenario is Scenario.AGENT_STOPPED and not cures[0][1]:
+        return RepairPlan(refusal=refusals.no_safe_cure(facts, verdict))
+    refusal = refusals.no_channel(facts)
+    if refusal is not None:
+        return RepairPlan(refusal=refusal)
+    steps = _in_order([*rules, *(step for _, found in cures for step in found)])
+    by_rule = {rule.rule for rule in blocking}
+    remains = tuple(cause for cause, found in cures if not found and cause.culprit not in by_rule)
+    return RepairPlan(tuple(guest_action(step, facts) for step in steps), facts.guest_channel, remains=remains)
+
+
+def _blocking(guest: GuestFacts) -> Iterator[BlockingRule]:
+    """The rules that stop the test as root on every port of theirs, or the agent by its log where nobody could test.
+
+    One whose port answers all the same does no harm, whatever it reads like: it is not touched.
+    """
+    untested = (Connect.NOT_SAID, Connect.NO_TOOL)
+    for rule in guest.rules.blocks:
+        outcomes = {guest.outcome(port) for port in rule.ports}
+        failed = bool(outcomes.difference(untested)) or bool(guest.log.failures)
+        if failed and Connect.OK not in outcomes:
+            yield rule
+
+
+def _cure(cause: Cause, guest: GuestFacts) -> tuple[Step, ...]:
+    return agent_cure(cause, guest) or interface_cure(cause, guest)
+
+
+def _in_order(steps: Iterable[Step]) -> list[Step]:
+    """Each once, the way to the server before the agent; a restart starts as well."""
+    once = list(dict.fromkeys(steps))
+    restarted = {step.arguments[:1] for step in once if step.kind == RESTART}
+    wanted = [step for step in once if step.kind != START or step.arguments[:1] not in restarted]
+    return sorted(wanted, key=lambda step: ORDER.index(step.kind))
+
+
+def _by_azure(facts: Facts, verdict: Verdict, allowed: Collection[Permission]) -> RepairPlan:
+    """The first of the verdict's next steps that Azure carries out and the user allows, else the first of them.
+
+    A step that comes after an offline repair would only boot what is broken once more.
+    """
+    if facts.vm is None:
+        return RepairPlan(refusal=refusals.no_safe_cure(facts, verdict))
+    found = []
+    for step in verdict.next_steps:
+        action = azure.action(step, facts.vm)
+        if action is None and (step.command or "").startswith("az vm repair "):
+            break
+        if action is not None and not (facts.vm.ephemeral_os_disk and action.allow is not Permission.RESTART):
+            found.append(action)
+    if not found:
+        return RepairPlan(refusal=refusals.no_safe_cure(facts, verdict))
+    chosen = next((action for action in found if action.allow in allowed), found[0])
+    return RepairPlan((chosen,), AZURE)

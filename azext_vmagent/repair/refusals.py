@@ -1,0 +1,144 @@
+"""When nothing may be changed, whatever the cause: why, and what to do instead. Pure."""
+
+from __future__ import annotations
+
+from azext_vmagent.causes.access import diagnose_again
+from azext_vmagent.causes.cures import MANAGED_BY, rule_cure
+from azext_vmagent.facts.firewall_facts import BlockingRule
+from azext_vmagent.facts.reading import (
+    MANAGED_RUN_COMMAND,
+    PASTE,
+    RUN_COMMAND,
+    SERIAL_CONSOLE,
+    SSH,
+    Facts,
+)
+from azext_vmagent.flow import Diagnosis
+from azext_vmagent.model import Confidence, NextStep, Scenario, Verdict
+from azext_vmagent.repair.model import Refusal
+
+#: the ways into the guest that can carry a change; an answer brought by hand is none
+CARRIERS = (SSH, RUN_COMMAND, MANAGED_RUN_COMMAND, SERIAL_CONSOLE)
+#: what Azure calls a VM that it is at work on
+_AT_WORK = frozenset({"updating", "creating", "deleting", "migrating"})
+_NO_FAULT = {
+    Scenario.HEALTHY: ("healthy", "the agent is healthy: there is nothing to repair"),
+    Scenario.NO_AGENT_EXPECTED: ("no-agent-by-design", "this VM was made without an agent: that is no fault"),
+    Scenario.PROVISIONING: ("provisioning", "the VM is still being set up: the agent reports when that is done"),
+    Scenario.VM_NOT_RUNNING: ("vm-not-running", "the VM does not run: nothing in it can be repaired"),
+}
+
+
+def before_any_change(diagnosis: Diagnosis) -> Refusal | None:
+    """What speaks against any change; None when nothing does."""
+    facts, verdict = diagnosis.facts, diagnosis.verdict
+    vm = facts.vm
+    if vm is None:
+        return Refusal(
+            "vm-not-known",
+            "the VM's model was not read: what a repair would cost this VM is not known",
+            _again(facts) if facts.target.subscription else verdict.next_steps,
+        )
+    if vm.power and not vm.running:
+        return Refusal("vm-not-running", f"the VM is {vm.power}: nothing in it can be repaired", verdict.next_steps)
+    if vm.provisioning in _AT_WORK:
+        why = f"Azure is at work on the VM ({vm.provisioning}): a second change on top could make it worse"
+        return Refusal("vm-updating", why, (NextStep("wait until that has ended, then ask again", _command(facts)),))
+    if verdict.scenario in _NO_FAULT:
+        code, why = _NO_FAULT[verdict.scenario]
+        return Refusal(code, why, () if verdict.scenario is Scenario.HEALTHY else verdict.next_steps)
+    if verdict.scenario is Scenario.UNCERTAIN or verdict.confidence is Confidence.WEAK:
+        return Refusal("uncertain", _what_would_settle(verdict), verdict.next_steps)
+    return None
+
+
+def _what_would_settle(verdict: Verdict) -> str:
+    """The sources that gave nothing: they would settle it."""
+    missing = list(dict.fromkeys(f"{reason.channel} ({reason.what})" for reason in verdict.not_checked))
+    return "the evidence does not settle what is wrong" + (f"; not known: {'; '.join(missing)}" if missing else "")
+
+
+def in_the_guest(facts: Facts, verdict: Verdict) -> Refusal | None:
+    """What speaks against a change in the guest, where its own word is there or not."""
+    guest = facts.guest
+    if facts.windows:
+        return _windows(facts, verdict)
+    if guest is None:
+        return Refusal("nobody-inside", "nobody could look inside the guest", verdict.next_steps)
+    if not guest.complete:
+        return Refusal(
+            "answer-not-whole", "the guest's answer is not whole: a rule may be missing in it", _again(facts)
+        )
+    if guest.root is not True:
+        login = diagnose_again(facts, "--ssh-user root")
+        why = "the look inside was not root's, and only root may change anything"
+        return Refusal(
+            "not-root", why, (NextStep("log in as root, or as a user who may sudo without a password", login),)
+        )
+    return None
+
+
+def no_channel(facts: Facts) -> Refusal | None:
+    """The guest's answer came by hand: nothing can be carried back the same way but a script to paste."""
+    if facts.guest_channel in CARRIERS:
+        return None
+    by_hand = f"{facts.guest_channel or 'no channel'} cannot carry a change into the guest"
+    script = NextStep(
+        "print the repair as a script, and paste it into a root shell of the guest",
+        _command(facts, "--print-script"),
+        effect="the same backed-up repair; prints only",
+        risk="none known",
+        downtime="none",
+    )
+    login = NextStep("or give a login", _command(facts, "--ssh-user", "USER"))
+    why = f"{by_hand}" if facts.guest_channel != PASTE else "the answer was brought by hand: no channel leads back"
+    return Refusal("no-channel", why, (script, login))
+
+
+def of_a_rule(rules: tuple[BlockingRule, ...], verdict: Verdict) -> Refusal | None:
+    """The first blocking rule that may not be touched. To remove only the others would help nobody."""
+    for rule in rules:
+        if rule.tool in MANAGED_BY:
+            owner = MANAGED_BY[rule.tool]
+            return Refusal("rule-is-managed", f"{owner} writes this rule anew: {rule.rule}", verdict.next_steps)
+        if rule_cure(rule) is None:
+            return Refusal(
+                "no-exact-undo", f"no exact way back is known for what blocks: {rule.rule}", verdict.next_steps
+            )
+    return None
+
+
+def no_safe_cure(facts: Facts, verdict: Verdict) -> Refusal:
+    """A cause that a person has to weigh; the ephemeral OS disk is named where it is what forbids the cure."""
+    vm = facts.vm
+    if vm is not None and vm.ephemeral_os_disk and verdict.scenario in _FROM_OUTSIDE:
+        why = "the OS disk is ephemeral: redeploying, deallocating or resetting the interface would erase it"
+        return Refusal("ephemeral-os-disk", why, verdict.next_steps)
+    cause = f"{verdict.cause.title} ({verdict.cause.code})" if verdict.cause else verdict.summary
+    if verdict.scenario is Scenario.PLATFORM:
+        return Refusal("platform-side", f"nothing on the VM needs a change: {cause}", verdict.next_steps)
+    why = f"no change is known that cures this on every VM and can be undone: {cause}"
+    return Refusal("no-safe-cure", why, verdict.next_steps)
+
+
+_FROM_OUTSIDE = (Scenario.PLATFORM, Scenario.NETWORK_DOWN, Scenario.OS_NOT_RUNNING)
+
+
+def _windows(facts: Facts, verdict: Verdict) -> Refusal:
+    policy = [
+        rule
+        for rule in (facts.guest.rules.blocks if facts.guest else ())
+        if "Group Policy" in rule.where or rule.where.startswith("device management")
+    ]
+    if policy:
+        why = f"policy would bring this rule back; it is changed there: {policy[0].rule}"
+        return Refusal("rule-is-managed", why, verdict.next_steps)
+    return Refusal("windows", "a Windows guest is not changed by this version", verdict.next_steps)
+
+
+def _again(facts: Facts) -> tuple[NextStep, ...]:
+    return (NextStep("ask again", _command(facts)),)
+
+
+def _command(facts: Facts, *more: str) -> str:
+    return diagnose_again(facts, "--repair", *more)

@@ -1,0 +1,56 @@
+"""The plan of a repair for people: each change, its way in and its risk, how it is undone, what proves it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from azext_vmagent.model import Verdict
+from azext_vmagent.repair.model import Action, RepairPlan, Risk
+from azext_vmagent.report.layout import Style, entry
+from azext_vmagent.report.redaction import safe
+from azext_vmagent.report.text import step_lines
+
+_RISKS = {
+    Risk.NONE: "",
+    Risk.AGENT_RESTART: "risk: the agent restarts",
+    Risk.REBOOT: "risk: the VM restarts",
+    Risk.DATA: "risk: data",
+}
+
+
+def repair_lines(plan: RepairPlan, verdict: Verdict, style: Style) -> list[str]:
+    """The plan, or the refusal with what to do instead (unless the report above has just said it)."""
+    if plan.refusal is not None:
+        lines = [style("No repair", "bold", "yellow"), *entry("because", safe(plan.refusal.why))]
+        if plan.refusal.next_steps and plan.refusal.next_steps != verdict.next_steps:
+            return [*lines, *step_lines(plan.refusal.next_steps, style)]
+        return [*lines, *(entry("instead", "the steps above") if plan.refusal.next_steps else [])]
+    lines = [style(_title(plan), "bold")]
+    for number, action in enumerate(plan.actions, 1):
+        lines += entry(str(number), safe(action.change))
+        lines += entry("", " · ".join(_notes(action, plan)))
+    for cause in plan.remains:
+        lines += entry("remains", f"{cause.code}  {safe(cause.title)}: not cured by this plan")
+    return [*lines, "Nothing was changed."]
+
+
+def _title(plan: RepairPlan) -> str:
+    count = len(plan.actions)
+    downtimes = list(dict.fromkeys(action.downtime for action in plan.actions if action.downtime not in ("", "none")))
+    downtime = f"downtime {', '.join(downtimes)}" if downtimes else "no downtime"
+    minutes = sum(action.minutes for action in plan.actions)
+    return f"Plan ({count} change{'s' if count > 1 else ''}, {downtime}, about {minutes} min)"
+
+
+def _notes(action: Action, plan: RepairPlan) -> Iterator[str]:
+    yield f"through {plan.channel}"
+    if action.effect:
+        yield safe(action.effect)
+    if _RISKS[action.risk]:
+        yield _RISKS[action.risk]
+    if action.loses:
+        yield f"lost: {', '.join(action.loses)}"
+    yield f"undo: {safe(action.undo)}"
+    yield f"proof: {action.proof}"
+    if action.allow is not None:
+        yield f"needs --allow {action.allow.value}"
