@@ -47,8 +47,9 @@ def agent_cure(cause: Cause, guest: GuestFacts) -> tuple[Step, ...]:
     unit = f"{unit_name(guest)}.service"
     if guest.service.has_systemd is False:
         return ()
-    if cause.slug == "agent-not-executable" and cause.culprit:
-        return (Step(EXECUTABLE, (cause.culprit,)), *_started(unit, guest))
+    if cause.slug == "agent-not-executable":
+        path = cause.culprit or ""
+        return (Step(EXECUTABLE, (path,)), *_started(unit, guest)) if _AGENTS_PROGRAM.fullmatch(path) else ()
     if cause.code == "L05" and ": " in (cause.culprit or ""):  # a drop-in changes what is started: it would fail again
         return ()
     if cause.code in ("L04", "L06", "L25"):
@@ -69,6 +70,10 @@ def agent_cure(cause: Cause, guest: GuestFacts) -> tuple[Step, ...]:
     return tuple(Step(kind, () if kind == NO_DISABLE_FILE else (unit,)) for kind in kinds)
 
 
+#: where a distribution puts it; what lies elsewhere is somebody's own
+_AGENTS_PROGRAM = re.compile(r"/usr/(?:[A-Za-z0-9_-]{1,40}/){1,4}waagent", re.ASCII)
+
+
 def _started(unit: str, guest: GuestFacts) -> tuple[Step, ...]:
     failed = guest.service.active_state == "failed"
     return (*((Step(RESET, (unit,)),) if failed else ()), Step(START, (unit,)))
@@ -76,14 +81,15 @@ def _started(unit: str, guest: GuestFacts) -> tuple[Step, ...]:
 
 def _package(guest: GuestFacts) -> tuple[str, str] | None:
     """The package manager that the distribution comes with, and the agent's package there."""
-    known = next((line.split()[0] for line in guest.program.packages if line.split()), "")
+    known = next((name for line in guest.program.packages for name in line.split()[:1] if name in _ON_DEBIAN), "")
     for names, manager, usual in _PACKAGES:
         if re.search(names, guest.distribution):
-            named = known if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+_-]*", known, re.ASCII) else ""
-            return manager, (named or usual or unit_name(guest)) if manager == "apt-get" else usual
+            return manager, usual or known or _ON_DEBIAN[0]
     return None
 
 
+#: Ubuntu's name, and Debian's
+_ON_DEBIAN = ("walinuxagent", "waagent")
 _PACKAGES = (
     ("Debian|Ubuntu", "apt-get", ""),
     ("SUSE|SLES", "zypper", "python-azure-agent"),
@@ -105,26 +111,21 @@ def rule_cure(rule: BlockingRule) -> Step | None:
     """
     if rule.undo is None or rule.tool in MANAGED_BY or rule.tool in _NOT_RESTORED:
         return None
-    words = _of_the_rules_in_force(shlex.split(rule.undo))
+    words = shlex.split(rule.undo)
     by_tool = {"ufw": _ufw, "ip-route": _route, "firewalld-panic": _panic}.get(rule.tool)
     if by_tool is not None:
         return by_tool(rule, words)
     return _firewalld(rule, words) if rule.tool.startswith("firewalld-") else _kernel(rule, words)
 
 
-def _of_the_rules_in_force(words: list[str]) -> list[str]:
-    """The first half of a command for firewalld that is followed by the same for its permanent rules.
-
-    Told by the halves being the same, as a rule may hold any word.
-    """
-    half = len(words) // 2
-    first, second = words[:half], words[half + 1 :]
-    same = words[half : half + 1] == ["&&"] and second == [*first[:1], "--permanent", *first[1:]]
-    return first if same else words
-
-
 def _firewalld(rule: BlockingRule, words: list[str]) -> Step | None:
-    scope = "both" if rule.stays else "runtime"
+    """A permanent rule's undo is a command and the same with --permanent: told by that, as a rule may hold any word."""
+    scope = "runtime"
+    if rule.stays:
+        scope, half = "both", len(words) // 2 - 1
+        words, twice = words[:half], words[half:]
+        if twice != ["&&", *words[:1], "--permanent", *words[1:]]:
+            return None
     if words[:2] == ["firewall-cmd", "--direct"] and words[2:3] in (["--remove-rule"], ["--remove-passthrough"]):
         return Step(REMOVE_RULE, (rule.tool, scope, *words[3:]))
     if words[:2] == ["firewall-cmd", "--policy"] and words[3:4] == ["--remove-rich-rule"]:
@@ -154,15 +155,15 @@ def _route(_rule: BlockingRule, words: list[str]) -> Step | None:
 
 def _kernel(rule: BlockingRule, words: list[str]) -> Step | None:
     """iptables and nft: told by the command's fixed words, which stand before any of the rule's."""
-    place = rule.place
+    place, text = rule.place, rule.rule
     if len(place) == 3 and words[:2] == [place[0], "-t"]:
         if words[3:4] == ["-D"]:
-            return Step(REMOVE_RULE, ("iptables", *place, "-", rule.rule))
-        return Step(ALLOW, ("iptables", *place, rule.direction, rule.rule)) if words[3:4] == ["-I"] else None
+            return Step(REMOVE_RULE, ("iptables", *place, "-", text))
+        return Step(ALLOW, ("iptables", *place, rule.direction, text)) if words[3:4] == ["-I"] else None
     if len(place) == 4 and words[:3] == ["nft", "delete", "rule"]:
-        return Step(REMOVE_RULE, ("nft", *place, rule.rule))
+        return Step(REMOVE_RULE, ("nft", *place, text.removesuffix(f" # handle {place[3]}")))
     if len(place) == 4 and words[:3] == ["nft", "insert", "rule"]:
-        return Step(ALLOW, ("nft", *place, rule.rule, rule.direction))
+        return Step(ALLOW, ("nft", *place, text.removesuffix(f" # handle {place[3]}"), rule.direction))
     return None
 
 

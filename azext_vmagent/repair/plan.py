@@ -52,10 +52,10 @@ def _in_the_guest(facts: Facts, verdict: Verdict, allowed: Collection[Permission
         return RepairPlan(refusal=refusals.no_safe_cure(facts, verdict))
     if verdict.scenario is Scenario.AGENT_STOPPED and not cures[0][1]:
         return RepairPlan(refusal=refusals.no_safe_cure(facts, verdict))
-    refusal = refusals.no_channel(facts)
+    steps = _in_order([*rules, *(step for _, found in cures for step in found)])
+    refusal = refusals.not_carried(steps, verdict) or refusals.no_channel(facts)
     if refusal is not None:
         return RepairPlan(refusal=refusal)
-    steps = _in_order([*rules, *(step for _, found in cures for step in found)])
     by_rule = {rule.rule for rule in blocking}
     remains = tuple(cause for cause, found in cures if not found and cause.culprit not in by_rule)
     return RepairPlan(tuple(guest_action(step, facts) for step in steps), facts.guest_channel, remains=remains)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from azext_vmagent.causes.access import diagnose_again
-from azext_vmagent.causes.cures import MANAGED_BY, rule_cure
+from azext_vmagent.causes.cures import MANAGED_BY, Step, rule_cure
 from azext_vmagent.facts.firewall_facts import BlockingRule
 from azext_vmagent.facts.reading import (
     MANAGED_RUN_COMMAND,
@@ -19,6 +21,8 @@ from azext_vmagent.repair.model import Refusal
 
 #: the ways into the guest that can carry a change; an answer brought by hand is none
 CARRIERS = (SSH, RUN_COMMAND, MANAGED_RUN_COMMAND, SERIAL_CONSOLE)
+#: what ``guest/repair.sh`` takes
+MOST_ACTIONS, MOST_BYTES = 12, 800
 #: what Azure calls a VM that it is at work on
 _AT_WORK = frozenset({"updating", "creating", "deleting", "migrating"})
 _NO_FAULT = {
@@ -93,6 +97,18 @@ def no_channel(facts: Facts) -> Refusal | None:
     login = NextStep("or give a login", _command(facts, "--ssh-user", "USER"))
     why = f"{by_hand}" if facts.guest_channel != PASTE else "the answer was brought by hand: no channel leads back"
     return Refusal("no-channel", why, (script, login))
+
+
+def not_carried(steps: Sequence[Step], verdict: Verdict) -> Refusal | None:
+    """What the guest's program does not take: more than its answer can tell of, or text that it could not compare."""
+    if len(steps) > MOST_ACTIONS:
+        why = f"{len(steps)} changes are more than one repair makes: a person has to look at them"
+        return Refusal("too-many-changes", why, verdict.next_steps)
+    for text in (text for step in steps for text in step.arguments):
+        if len(text) > MOST_BYTES or not text.isascii() or not text.isprintable():
+            why = f"its text is too long or holds other characters than printable ASCII: {text[:120]}"
+            return Refusal("text-not-carried", why, verdict.next_steps)
+    return None
 
 
 def of_a_rule(rules: tuple[BlockingRule, ...], verdict: Verdict) -> Refusal | None:
