@@ -57,9 +57,13 @@ def before_any_change(diagnosis: Diagnosis) -> Refusal | None:
 
 
 def _what_would_settle(verdict: Verdict) -> str:
-    """The sources that gave nothing: they would settle it."""
+    """What it may be, what was not seen, and what to do about it first."""
+    open_ = " or ".join(one.value for one in verdict.candidates)
     missing = list(dict.fromkeys(f"{reason.channel} ({reason.what})" for reason in verdict.not_checked))
-    return "the evidence does not settle what is wrong" + (f"; not known: {'; '.join(missing)}" if missing else "")
+    parts = [f"the evidence does not settle what is wrong{f': {open_}' if open_ else ''}"]
+    parts += [f"not known: {'; '.join(missing)}"] if missing else []
+    parts += [f"what would settle it: {verdict.next_steps[0].action}"] if verdict.next_steps else []
+    return "; ".join(parts)
 
 
 def in_the_guest(facts: Facts, verdict: Verdict) -> Refusal | None:

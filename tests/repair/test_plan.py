@@ -94,8 +94,20 @@ RULES: dict[str, list[tuple[str, ...]]] = {
         ("remove-rule", "firewalld-direct", "both", "ipv4", "filter", "OUTPUT", "0", "-d", f"{IP}/32", "-j", "DROP")
     ],
     "firewalld-passthrough": [
-        ("remove-rule", "firewalld-passthrough", "runtime")
-        + ("ipv4", "-I", "OUTPUT", "-d", IP, "-p", "tcp", "-j", "REJECT")
+        (
+            "remove-rule",
+            "firewalld-passthrough",
+            "runtime",
+            "ipv4",
+            "-I",
+            "OUTPUT",
+            "-d",
+            IP,
+            "-p",
+            "tcp",
+            "-j",
+            "REJECT",
+        )
     ],
     "firewalld-panic": [("remove-rule", "firewalld-panic")],
     "firewalld-policies": [
@@ -217,13 +229,27 @@ def nft(*rules: str, head: str = "type filter hook output priority 0; policy acc
         ),
         (
             iptables("filter -A OUTPUT -p tcp -m tcp --dport 80 -j DROP"),
-            ("allow-wire-server", "iptables", "iptables", "filter", "OUTPUT", "out")
-            + ("-A OUTPUT -p tcp -m tcp --dport 80 -j DROP",),
+            (
+                "allow-wire-server",
+                "iptables",
+                "iptables",
+                "filter",
+                "OUTPUT",
+                "out",
+                "-A OUTPUT -p tcp -m tcp --dport 80 -j DROP",
+            ),
         ),
         (
             iptables(f"security -A OUTPUT -d {IP}/32 -p tcp -m conntrack --ctstate INVALID,NEW -j DROP"),
-            ("allow-wire-server", "iptables", "iptables", "security", "OUTPUT", "out")
-            + (f"-A OUTPUT -d {IP}/32 -p tcp -m conntrack --ctstate INVALID,NEW -j DROP",),
+            (
+                "allow-wire-server",
+                "iptables",
+                "iptables",
+                "security",
+                "OUTPUT",
+                "out",
+                f"-A OUTPUT -d {IP}/32 -p tcp -m conntrack --ctstate INVALID,NEW -j DROP",
+            ),
         ),
         (
             iptables(f"filter -A INPUT -s {IP}/32 -j DROP"),
