@@ -12,6 +12,7 @@ import pytest
 from azext_vmagent.console import Console
 from azext_vmagent.flow import Diagnosis
 from azext_vmagent.model import Answer, State
+from azext_vmagent.repair.model import Refusal, RepairPlan
 from azext_vmagent.verdict.decide import decide
 from tests.verdict.build import READY, WISH, facts
 
@@ -63,6 +64,18 @@ def show(monkeypatch):
         return stdout.getvalue(), stderr.getvalue(), not console.report_is_the_output
 
     return run
+
+
+def test_the_plan_of_a_repair_is_part_of_the_report_wherever_that_goes(monkeypatch):
+    plan = RepairPlan(refusal=Refusal("healthy", "there is nothing to repair"))
+    for terminal in (True, False):
+        stdout, stderr = Stream(terminal), Stream(terminal)
+        monkeypatch.setattr(sys, "stdout", stdout)
+        monkeypatch.setattr(sys, "stderr", stderr)
+        Console.of(Cli()).show(DIAGNOSIS, plan)
+        shown, other = (stdout, stderr) if terminal else (stderr, stdout)
+        assert "there is nothing to repair" in shown.getvalue()
+        assert other.getvalue() == ""
 
 
 def has_report(text: str) -> bool:

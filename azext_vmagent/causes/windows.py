@@ -10,7 +10,7 @@ import re
 from dataclasses import replace
 from datetime import datetime
 
-from azext_vmagent.causes import network
+from azext_vmagent.causes import boot, network
 from azext_vmagent.causes.access import in_windows
 from azext_vmagent.causes.catalogue import find_cause, windows_agent, windows_crypto, windows_network, windows_runtime
 from azext_vmagent.causes.catalogue.wire_server_path import ROUTE
@@ -314,7 +314,5 @@ def nic_remedies(facts: Facts, off: tuple[str, ...]) -> tuple[NextStep, ...]:
         for name in off
         if name and not set(name) & set("*?[]")
     ]
-    return (
-        *steps,
-        network.reset_step(facts, NIC_LINK),
-    )
+    ephemeral = facts.vm is not None and facts.vm.ephemeral_os_disk
+    return (*steps, boot.restart_step(facts) if ephemeral else network.reset_step(facts, NIC_LINK))

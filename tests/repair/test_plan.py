@@ -407,3 +407,20 @@ def test_a_boot_that_only_an_offline_repair_cures_is_not_just_restarted():
     first = replace(verdict, next_steps=(boot.restart_step(seen), offline))
     assert steps(plan(diagnosis(seen, first))) == [("restart",)]
     assert OPS.ssh_user == "ops"
+
+
+def test_a_guest_without_systemd_is_started_by_hand():
+    from azext_vmagent.facts.guest import ServiceFacts
+
+    seen = inside(guest(ServiceFacts(has_systemd=False), processes=()))
+    found = diagnosis(seen)
+    assert refused(plan(found)) == "no-safe-cure"
+    assert any("service waagent start" in (step.command or "") for step in found.verdict.next_steps)
+
+
+def test_the_catalogue_says_of_a_stopped_agent_what_the_plan_does():
+    from azext_vmagent.causes.catalogue.agent_service import STOPPED as ENTRY
+    from azext_vmagent.causes.cures import agent_cure
+
+    cure = agent_cure(ENTRY.named(), guest(STOPPED))
+    assert ENTRY.remedies[0].command.replace("{unit}", "waagent") == by_hand(cure)

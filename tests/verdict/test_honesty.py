@@ -346,6 +346,7 @@ KNOWN = {
     "ip",
     "tc",
     "dhclient",
+    "service",
     "networkctl",
     "nmcli",
     "rm",
