@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from dataclasses import replace
 
@@ -15,9 +16,15 @@ from azext_vmagent.facts.firewall_facts import Path as WayOut
 from azext_vmagent.facts.guest import Connect, Program
 from azext_vmagent.facts.reading import SERIAL_CONSOLE
 from azext_vmagent.repair.actions import KINDS
-from azext_vmagent.repair.model import RepairPlan
-from tests.repair.case import blocked, inside, planned, refused, steps
+from azext_vmagent.repair.model import Permission, RepairPlan
+from azext_vmagent.repair.plan import plan
+from azext_vmagent.repair.refusals import CARRIERS
+from azext_vmagent.report.document import document
+from azext_vmagent.report.layout import Style
+from azext_vmagent.report.repair_text import repair_lines
+from tests.repair.case import blocked, diagnosis, inside, planned, refused, steps
 from tests.verdict.build import READ_WHOLE, RUNS, STOPPED, UP, guest
+from tests.verdict.test_honesty import anything
 
 IP = "168.63.129.16"
 EVIL = "$(reboot);`id`&&rm -rf /|'\"x"
@@ -145,3 +152,24 @@ def _each_touches_one_of(found: RepairPlan, harmful: list[BlockingRule]) -> None
             assert action.arguments == () or action.arguments[0] in ("waagent.service", "eth0", "apt-get")
         first = action.arguments[:1]
         assert first not in (("-F",), ("--flush",), ("flush",), ("disable",), ("stop",))
+
+
+@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(seen=anything(), allowed=st.sets(st.sampled_from(Permission)))
+def test_whatever_is_known_there_is_a_plan_or_a_refusal_with_a_reason(seen, allowed):
+    found = diagnosis(seen)
+    planned_ = plan(found, allowed)
+    assert bool(planned_.actions) != (planned_.refusal is not None)
+    if planned_.refusal is not None:
+        assert planned_.refusal.why
+    if planned_.channel == "azure":
+        assert len(planned_.permissions) == len(planned_.actions) == 1
+        assert not (seen.vm.ephemeral_os_disk and planned_.permissions != {Permission.RESTART})
+    elif planned_.actions:
+        assert seen.guest.root
+        assert seen.guest_channel in CARRIERS
+        assert seen.vm.running or not seen.vm.power
+    for action in planned_.actions:
+        assert all(argument.isascii() and argument.isprintable() for argument in action.arguments)
+    json.dumps(document(found, planned_))
+    repair_lines(planned_, found.verdict, Style(True))
