@@ -50,7 +50,7 @@ def remedies(cause: Cause, facts: Facts, wish: Wish) -> tuple[NextStep, ...]:
             )
         )
     automatic = agent_cure(cause, guest)
-    cure = by_hand(automatic) or _by_hand_only(cause, unit) or storage.cure(cause, unit)
+    cure = by_hand(automatic) or _by_hand_only(cause, guest) or storage.cure(cause, unit)
     if cure and not any(step.kind == REINSTALL for step in automatic):
         steps.append(
             NextStep(
@@ -120,8 +120,13 @@ _CURES = {
 }
 
 
-def _by_hand_only(cause: Cause, unit: str) -> str | None:
-    """Somebody may have wanted it so: no plan changes a setting."""
+def _by_hand_only(cause: Cause, guest: GuestFacts) -> str | None:
+    """What no plan does: it changes a setting that somebody may have wanted, or cannot be undone exactly."""
+    unit = shlex.quote(unit_name(guest))
+    if guest.service.has_systemd is False and cause.code == "L01":
+        return f"service {unit} start"
+    if cause.slug == "agent-not-executable":
+        return f"chmod a+x {shlex.quote(cause.culprit or '')} && systemctl start {unit}"
     if cause.code == "L13":
         return f"sed -i 's/^ *Extensions.Enabled *=.*/Extensions.Enabled=y/' {CONF} && systemctl restart {unit}"
     return None

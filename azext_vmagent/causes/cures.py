@@ -75,7 +75,7 @@ _AGENTS_PROGRAM = re.compile(r"/usr/(?:[A-Za-z0-9_-]{1,40}/){1,4}waagent", re.AS
 
 
 def _started(unit: str, guest: GuestFacts) -> tuple[Step, ...]:
-    failed = guest.service.active_state == "failed"
+    failed = guest.service.active_state in ("failed", "activating")  # the next try may be the last that systemd makes
     return (*((Step(RESET, (unit,)),) if failed else ()), Step(START, (unit,)))
 
 
