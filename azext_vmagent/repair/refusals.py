@@ -51,6 +51,8 @@ def before_any_change(diagnosis: Diagnosis) -> Refusal | None:
     if verdict.scenario in _NO_FAULT:
         code, why = _NO_FAULT[verdict.scenario]
         return Refusal(code, why, () if verdict.scenario is Scenario.HEALTHY else verdict.next_steps)
+    if verdict.scenario is Scenario.AGENT_STOPPED and vm.provision_vm_agent is False:
+        return Refusal(*_NO_FAULT[Scenario.NO_AGENT_EXPECTED], verdict.next_steps)
     if verdict.scenario is Scenario.UNCERTAIN or verdict.confidence is Confidence.WEAK:
         return Refusal("uncertain", _what_would_settle(verdict), verdict.next_steps)
     return None

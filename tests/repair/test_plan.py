@@ -424,3 +424,27 @@ def test_the_catalogue_says_of_a_stopped_agent_what_the_plan_does():
 
     cure = agent_cure(ENTRY.named(), guest(STOPPED))
     assert ENTRY.remedies[0].command.replace("{unit}", "waagent") == by_hand(cure)
+
+
+def cured() -> list[tuple[str, str, str]]:
+    """Every form of a cause that has a cure, with its line for root's shell and what the catalogue advises."""
+    from azext_vmagent.causes.catalogue import every_cause
+    from azext_vmagent.causes.cures import agent_cure
+
+    seen = guest(STOPPED, distribution="Ubuntu 22.04")
+    return [
+        (slug, by_hand(cure), "; ".join(remedy.command for remedy in known.remedies).replace("{unit}", "waagent"))
+        for known in every_cause()
+        for slug in known.slugs()
+        if (cure := agent_cure(known.named("", "/usr/sbin/waagent", slug), seen))
+    ]
+
+
+@pytest.mark.parametrize(("slug", "line", "advised"), cured(), ids=[slug for slug, _, _ in cured()])
+def test_every_automatic_cure_is_also_what_the_catalogue_advises(slug, line, advised):
+    commands = [command for command in line.split(" && ") if "reinstall" not in line or command.startswith("apt")]
+    assert [command for command in commands if command not in advised] == []
+
+
+def test_as_many_causes_have_a_cure_as_the_table_says():
+    assert {"agent-stopped", "agent-masked", "start-limit-hit", "agent-wedged"} <= {slug for slug, _, _ in cured()}

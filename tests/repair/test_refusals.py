@@ -70,6 +70,10 @@ CASES = {
     "no agent by design": (
         facts(vm=replace(NOT_READY, provision_vm_agent=False)), "no-agent-by-design", "without an agent",
     ),
+    "no agent by design, and one that is stopped": (
+        inside(guest(STOPPED), vm=replace(NOT_READY, provision_vm_agent=False)),
+        "no-agent-by-design", "without an agent",
+    ),
     "an uncertain verdict": (facts(vm=NOT_READY, serial=PROMPT), "uncertain", "what would settle it: "),
     "a managed rule": (blocked(CSF), "rule-is-managed", "ConfigServer Firewall"),
     "a managed rule beside another": (blocked(DROP, CSF), "rule-is-managed", "ConfigServer Firewall"),
