@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "causes": {"model", "facts", "channels.choice"},
     "verdict": {"model", "facts", "causes", "channels.choice"},
     "channels.choice": {"model", "facts"},
-    "repair": {"model", "facts", "causes", "verdict", "flow"},
+    "repair": {"model", "facts", "causes", "verdict", "flow", "guest"},
     "report": {"model", "facts", "causes", "verdict", "flow", "repair"},
     "guest": {"facts"},
     "channels": {"model", "facts", "evidence"},
