@@ -95,12 +95,12 @@ def no_channel(facts: Facts) -> Refusal | None:
     by_hand = f"{facts.guest_channel or 'no channel'} cannot carry a change into the guest"
     script = NextStep(
         "print the repair as a script, and paste it into a root shell of the guest",
-        _command(facts, "--print-script"),
+        diagnose_again(facts, "--repair", "--print-script"),
         effect="the same backed-up repair; prints only",
         risk="none known",
         downtime="none",
     )
-    login = NextStep("or give a login", _command(facts, "--ssh-user", "USER"))
+    login = NextStep("give a login", _command(facts, "--ssh-user", "USER"))
     why = f"{by_hand}" if facts.guest_channel != PASTE else "the answer was brought by hand: no channel leads back"
     return Refusal("no-channel", why, (script, login))
 
@@ -163,4 +163,5 @@ def _again(facts: Facts) -> tuple[NextStep, ...]:
 
 
 def _command(facts: Facts, *more: str) -> str:
-    return diagnose_again(facts, "--repair", *more)
+    """Shows the plan that there is then."""
+    return diagnose_again(facts, "--repair", "--dry-run", *more)

@@ -33,7 +33,7 @@ def action(step: NextStep, vm: VmFacts) -> Action | None:
     allow = permission_for(step)
     if allow is None:
         return None
-    undo = "the old address is set again at the end" if allow is Permission.RESET_NIC else "cannot be undone"
+    undo = "the old address is set again at the end" if allow is Permission.RESET_NIC else "there is no way back"
     loses = _loses(allow, vm)
     return Action(
         allow.value,

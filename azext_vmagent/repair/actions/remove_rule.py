@@ -12,9 +12,10 @@ KIND = "remove-rule"
 def action(arguments: tuple[str, ...], _facts: Facts) -> Action:
     """Arguments: TOOL and what the rule is, as guest/repair_network.sh reads it."""
     tool = arguments[0]
+    part = "a rich rule of " if tool == "firewalld-policy" else ""
     return Action(
         KIND,
-        f"remove {NAMES.get(tool, tool)}  {rule_text(arguments)}",
+        f"remove {part}{NAMES.get(tool, tool)}  {rule_text(arguments)}",
         f"the agent reaches the Wire Server again; {kept(arguments)}",
         Risk.NONE,
         "none",

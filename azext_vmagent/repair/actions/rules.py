@@ -5,7 +5,7 @@ from __future__ import annotations
 NAMES = {
     "firewalld-direct": "the firewalld direct rule",
     "firewalld-passthrough": "the firewalld passthrough rule",
-    "firewalld-policy": "the firewalld policy",
+    "firewalld-policy": "firewalld's policy",
     "firewalld-panic": "firewalld's panic mode",
     "ufw": "the ufw rule",
     "iptables": "the iptables rule",
@@ -36,6 +36,11 @@ def rule_text(arguments: tuple[str, ...]) -> str:
     if tool in ("iptables", "nft"):
         kernel, (text, place) = tool == "nft", (rest[4], rest[:3])
         return f"{text}   ({' '.join(place if kernel else place[1:2])})"
+    if tool == "firewalld-policy":
+        return f"{': '.join(rest[1:])}   ({_SCOPES[rest[0]]})"
     if tool == "ufw":
         return rest[0] if rest[0] != "-" else "that denies by default"
-    return " ".join(rest[1:]) + (f"   ({'runtime and permanent' if rest[0] == 'both' else rest[0]})" if rest else "")
+    return f"{' '.join(rest[1:])}   ({_SCOPES[rest[0]]})" if rest else ""
+
+
+_SCOPES = {"both": "runtime and permanent", "runtime": "runtime"}
