@@ -12,6 +12,7 @@ from azext_vmagent.causes.catalogue.wire_server_rules import (
     OTHER_FIREWALL,
     TRAFFIC_CONTROL,
 )
+from azext_vmagent.causes.cures import ALLOW, rule_cure
 from azext_vmagent.channels.choice import Wish
 from azext_vmagent.facts.firewall_facts import BlockingRule
 from azext_vmagent.facts.guest import Connect, GuestFacts
@@ -67,15 +68,17 @@ def remedies(facts: Facts, wish: Wish) -> tuple[NextStep, ...]:
     steps = []
     for rule in guest.rules.blocks:
         if rule.undo:
-            kept = _KEPT[rule.stays]
+            cure = rule_cure(rule)
+            past = cure is not None and cure.kind == ALLOW
             steps.append(
                 NextStep(
-                    "remove the rule in the guest",
+                    "let root past the rule in the guest" if past else "remove the rule in the guest",
                     in_guest(facts, wish, rule.undo),
-                    effect=f"the agent reaches the Wire Server again; {kept}",
+                    effect="the agent reaches the Wire Server again; "
+                    + ("the rule covers more than that, and stays" if past else _KEPT[rule.stays]),
                     risk="the rule may have been set on purpose: tell whoever hardened this VM",
                     downtime="none",
-                    undo=f"set it again: {rule.rule}",
+                    undo="take the exception out again" if past else f"set it again: {rule.rule}",
                     link=LINK,
                 )
             )

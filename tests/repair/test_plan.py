@@ -161,6 +161,9 @@ def test_the_report_and_the_plan_agree_on_what_stays(name):
     by_hand_lines = " ".join(step.command or "" for step in found.verdict.next_steps)
     assert "--set-target" not in by_hand_lines
     assert "--reload" not in by_hand_lines
+    let_past = [step for step in found.verdict.next_steps if step.action == "let root past the rule in the guest"]
+    kinds = [action.kind for action in plan(found).actions]
+    assert len(let_past) == kinds.count("allow-wire-server")
 
 
 # -- the agent -----------------------------------------------------------------------------------------------------------
