@@ -113,7 +113,7 @@ in_nft() {
     for word in "$1" "$2" "$3"; do
         case $word in '' | [!A-Za-z_]* | *[!A-Za-z0-9_.-]*) detail='a chain of this name is left alone'; return 1 ;; esac
     done
-    family=$1 table=$2 chain=$3 handle=$4 text=$5
+    family=$1 table=$2 chain=$3 handle=$4 text=${5% # handle *}
     case $handle in -) [ "$kind" = allow-wire-server ] || return 1 ;; '' | *[!0-9]*) return 1 ;; esac
     case $kind in remove-rule) remove_nft ;; *) allow_nft "$6" ;; esac
 }

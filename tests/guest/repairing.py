@@ -107,7 +107,7 @@ class RepairGuest:
         """All rules and routes, without counters and handles."""
         listing = "iptables-save; nft list ruleset; ip -4 route show table all; ip -4 rule"
         if Path("/usr/sbin/iptables-legacy-save").exists():
-            listing += "; [ ! -s /proc/net/ip_tables_names ] || iptables-legacy-save"
+            listing += "; ! grep -q . /proc/net/ip_tables_names || iptables-legacy-save"
         return self.sh(f"({listing}) | sed '/^#/d; s/^\\(:[^[]*\\)\\[.*/\\1/; s/packets [0-9]* bytes [0-9]*//'")
 
     def blocked(self) -> frozenset[int]:
