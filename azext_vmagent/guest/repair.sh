@@ -35,7 +35,8 @@ marked() { grep -q -- "^$1\$" "$dir/state" 2>/dev/null; }
 
 # --- the lock -------------------------------------------------------------------------------------------------------
 
-born() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }
+# When a process began; nothing for one that is gone or only waits to be buried.
+born() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | awk '$1 != "Z" { print $20 }'; }
 
 # A stale one (its process is dead, or of another boot) is moved away and looked at again: two may find it at once.
 lock() {
@@ -67,7 +68,7 @@ settle() { mkdir "$dir/settled.$generation" 2>/dev/null; }
 arm() {
     generation=1
     while [ -e "$dir/armed.$generation" ]; do generation=$((generation + 1)); done
-    : >"$dir/armed.$generation" || return 1
+    true >"$dir/armed.$generation" || return 1
     if [ -d /run/systemd/system ] && have systemd-run && systemd-run --quiet --on-active="$watchdog" \
         --timer-property=AccuracySec=1s --unit="vmagent-repair-$name-$generation" \
         /bin/sh "$dir/program" watchdog "$generation" </dev/null; then return 0; fi
@@ -223,13 +224,13 @@ each() {
         case $1 in
             apply)
                 act precheck "$at"
-                code=$?
-                if [ $code = 3 ] && marked "applying $at"; then mark "applied $at"; continue; fi
-                if [ "$code" = 0 ]; then mark "applying $at" && act apply "$at"; code=$?; fi
+                got=$?
+                if [ $got = 3 ] && marked "applying $at"; then mark "applied $at"; continue; fi
+                if [ "$got" = 0 ]; then mark "applying $at" && act apply "$at"; got=$?; fi
                 ;;
-            *) act "$1" "$at"; code=$? ;;
+            *) act "$1" "$at"; got=$? ;;
         esac
-        case $code in
+        case $got in
             0) say "step $at $1 ok $detail" ;;
             3) say "step $at $1 skipped $detail"; continue ;;
             2) say "step $at $1 changed $detail"; return 2 ;;
@@ -336,7 +337,8 @@ main() {
     [ "$word" != undo ] || undo
     place 2>/dev/null || finish no-place
     say "repair $name"
-    { printf '%s\n' "$1" >"$dir/program" && exec 2>>"$dir/errors" && write_plan; } || finish no-place
+    { true >>"$dir/errors" && printf '%s\n' "$1" >"$dir/program" && write_plan; } 2>/dev/null || finish no-place
+    exec 2>>"$dir/errors"
     carry_out
 }
 

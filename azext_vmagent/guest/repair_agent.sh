@@ -3,10 +3,14 @@
 
 shown() { systemctl show -p "$1" -- "$unit" | sed -n 's/^[^=]*=//p'; }
 
+# The worker: the unit's own process or a child of it, by its command line.
 worker() {
+    main_pid=$(shown MainPID)
     # shellcheck disable=SC2013 # words of /proc
     for file in $(grep -ls -- -run-exthandlers /proc/[0-9]*/cmdline); do
-        case $(tr '\0' ' ' <"$file") in *python*' -run-exthandlers'* | */waagent' -run-exthandlers'*) pid=${file#/proc/} pid=${pid%/*}; return 0 ;; esac
+        pid=${file#/proc/} pid=${pid%/*}
+        if [ "$pid" != "$main_pid" ] && ! grep -qs "^PPid:[^0-9]*$main_pid\$" "/proc/$pid/status"; then continue; fi
+        case $(tr '\0' ' ' <"$file") in *python*' -run-exthandlers'* | */waagent' -run-exthandlers'*) return 0 ;; esac
     done
     return 1
 }

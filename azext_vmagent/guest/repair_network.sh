@@ -247,7 +247,7 @@ allow_in_policy() {
         for one in $(scopes "$1"); do
             case $phase in
                 precheck) ! all_answer || { detail='the Wire Server answers'; return 3; } ;;
-                backup) ! firewalld query "$one" "$2" "$rule" || : >"$dir/$n.$one.$port" ;;
+                backup) ! firewalld query "$one" "$2" "$rule" || true >"$dir/$n.$one.$port" ;;
                 apply) firewalld query "$one" "$2" "$rule" || firewalld add "$one" "$2" "$rule" || return 1 ;;
                 verify) firewalld query "$one" "$2" "$rule" || return 1 ;;
                 undo) [ -e "$dir/$n.$one.$port" ] || ! firewalld query "$one" "$2" "$rule" || firewalld remove "$one" "$2" "$rule" || return 1 ;;
