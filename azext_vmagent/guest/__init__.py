@@ -52,7 +52,7 @@ def windows_probe_script() -> str:
 
 
 def repair_program() -> str:
-    """The POSIX sh program that carries out a plan; its last line calls nothing: ``main`` wants the plan on its input."""
+    """The POSIX sh program that carries out a plan; it calls nothing yet: ``main`` wants the plan on its input."""
     folder = Path(__file__).parent
     return "".join((folder / f"{part}.sh").read_text(encoding="ascii") for part in _REPAIR)
 

@@ -27,6 +27,7 @@ _HEAD = re.compile(r"^[\s>|#$]{0,20}vmagent-repair 1$")
 _END = re.compile(r"^end ([0-9]{1,6}) 0 ([0-9]{1,12}|-)$")
 _STEP = re.compile(r"^step ([0-9]{1,3}) (precheck|backup|apply|verify|undo) (ok|failed|skipped|changed)(?: (.*))?$")
 _WIRE = re.compile(r"^wire (80|32526) ([1-5][0-9]{2}|none)$")
+_SAID = ("repair ", "result ", "other-rules ", "earlier ")
 #: an answer has at most 4,096 bytes; what a terminal shows around it is more
 _MOST = 1_000_000
 
@@ -50,8 +51,9 @@ class Result(str, Enum):
 
 @dataclass(frozen=True)
 class Step:
-    """One step of one action: ``phase`` is precheck, backup, apply, verify or undo; ``outcome`` ok, failed, skipped (there
-    was nothing to do) or changed.
+    """One step of one action.
+
+    ``phase`` is precheck, backup, apply, verify or undo; ``outcome`` ok, failed, skipped (nothing to do) or changed.
     """
 
     action: int
@@ -62,9 +64,11 @@ class Step:
 
 @dataclass(frozen=True)
 class RepairRecord:
-    """A run of the program. ``repair`` names its folder in the guest, ``wire`` the HTTP status by port (None: no answer),
-    ``other_rules_same`` whether every other rule reads as before (None: not compared), ``earlier`` what became of another
-    plan's run that had been killed. ``whole``: neither cut nor garbled.
+    """A run of the program.
+
+    ``repair`` names its folder in the guest, ``wire`` the HTTP status by port (None: no answer), ``other_rules_same``
+    whether every other rule reads as before (None: not compared), ``earlier`` what became of another plan's run that
+    had been killed. ``whole``: neither cut nor garbled.
     """
 
     repair: str = ""
@@ -95,7 +99,7 @@ def parse_record(text: str) -> RepairRecord:
     lines = [line for line in lines[heads[-1] + 1 :] if line]
     end = next(((at, found) for at, line in enumerate(lines) if (found := _END.match(line))), None)
     body = lines[: end[0]] if end else lines
-    said = dict(line.split(" ", 1) for line in body if line.startswith(("repair ", "result ", "other-rules ", "earlier ")))
+    said = dict(line.split(" ", 1) for line in body if line.startswith(_SAID))
     sound = end is not None and (end[1][2] == "-" or _summed(body) == int(end[1][2]))
     return RepairRecord(
         repair=said.get("repair", ""),

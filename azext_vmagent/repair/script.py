@@ -1,7 +1,7 @@
 """The one text that carries a plan into a guest: sent through a channel as it is, or pasted into a root shell. Pure.
 
-The program of ``guest/`` and the plan in a here-document of quoted octal escapes, inside a here-document with the checksum
-of both: nothing runs that lost a byte on the way, and no text of a guest or a user is ever part of a shell's own text.
+The program of ``guest/`` and the plan in a here-document of octal escapes, inside a here-document with the checksum of
+both: nothing runs that lost a byte on the way, and no text of a guest or a user is ever part of a shell's own text.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ WATCHDOG_SECONDS = 90
 _MARK, _STANDS_FOR_MARK = "!", "@21@"
 _TAB, _STANDS_FOR_TAB = "\t", "@09@"
 _WRAPPED = """\
-# Repairs this virtual machine as planned: everything is saved first under /var/lib/azure-vmagent, and each change checked.
+# Repairs this virtual machine as planned: all is saved first under /var/lib/azure-vmagent, and each change checked.
 # To be run by root in sh, dash, bash or busybox, or pasted at once into a root shell. Another user gets sudo.
 # Copy what it prints (from vmagent-repair to end).
 command sh -c '

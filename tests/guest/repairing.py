@@ -70,7 +70,9 @@ class RepairGuest:
 
     def tool(self, name: str, script: str) -> None:
         """A program of the guest, by its sh text."""
-        self.sh(f"cat >/run/tools/{name} <<'END_OF_TOOL'\n#!/bin/sh\n{script}\nEND_OF_TOOL\nchmod 755 /run/tools/{name}")
+        self.sh(
+            f"cat >/run/tools/{name} <<'END_OF_TOOL'\n#!/bin/sh\n{script}\nEND_OF_TOOL\nchmod 755 /run/tools/{name}"
+        )
 
     def send(self, text: str, shell: str = "dash") -> RepairRecord:
         ran = self.run(shell, text)
@@ -90,9 +92,9 @@ class RepairGuest:
     def killed(self, actions: Sequence[Act], at: str, watchdog: int = 60) -> None:
         """Send the actions, the program being killed as it is about to write this word, or (``+``) has written it."""
         test = f'[ "$*" != {shlex.quote(at.strip("+"))} ] || {{ : >/run/killed; kill -9 $$; }}\n'
-        write = "printf '%s\\n' \"$*\" >>\"$dir/state\"\n"
+        write = 'printf \'%s\\n\' "$*" >>"$dir/state"\n'
         program = repair_program()
-        line = "mark() { printf '%s\\n' \"$*\" >>\"$dir/state\"; }\n"
+        line = 'mark() { printf \'%s\\n\' "$*" >>"$dir/state"; }\n'
         assert line in program
         program = program.replace(line, "mark() {\n" + (write + test if at.endswith("+") else test + write) + "}\n")
         script = repair_script(actions, watchdog)

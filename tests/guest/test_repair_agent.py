@@ -151,7 +151,9 @@ def test_disable_agent_is_removed_and_put_back_as_it_was(guest: RepairGuest) -> 
 
 
 def test_an_executable_bit_comes_back(guest: RepairGuest) -> None:
-    guest.sh("mount -t tmpfs agent /usr/local; mkdir /usr/local/sbin; : >/usr/local/sbin/waagent; chmod 640 /usr/local/sbin/waagent")
+    guest.sh(
+        "mount -t tmpfs agent /usr/local; mkdir /usr/local/sbin; : >/usr/local/sbin/waagent; chmod 640 /usr/local/sbin/waagent"
+    )
     plan = act("restore-executable", "/usr/local/sbin/waagent")
     assert guest.repair(plan).result is Result.APPLIED
     assert guest.sh("stat -c %a /usr/local/sbin/waagent") == "751\n"
@@ -161,7 +163,9 @@ def test_an_executable_bit_comes_back(guest: RepairGuest) -> None:
 
 
 def test_a_file_of_another_user_is_not_made_executable(guest: RepairGuest) -> None:
-    guest.sh("mount -t tmpfs agent /usr/local; mkdir /usr/local/sbin; : >/usr/local/sbin/waagent; chown 1000 /usr/local/sbin/waagent; chmod 640 /usr/local/sbin/waagent")
+    guest.sh(
+        "mount -t tmpfs agent /usr/local; mkdir /usr/local/sbin; : >/usr/local/sbin/waagent; chown 1000 /usr/local/sbin/waagent; chmod 640 /usr/local/sbin/waagent"
+    )
     assert guest.repair(act("restore-executable", "/usr/local/sbin/waagent")).result is Result.CHANGED
 
 
@@ -178,9 +182,12 @@ def test_the_package_is_reinstalled_with_what_the_distribution_has(
 ) -> None:
     guest.sh("mkdir -p /run/up /run/work")
     guest.sh("mount -t overlay -o lowerdir=/usr/sbin,upperdir=/run/up,workdir=/run/work over /usr/sbin")
-    guest.tool(manager, f"""echo "$*" >>/run/asked
+    guest.tool(
+        manager,
+        """echo "$*" >>/run/asked
 printf '#!/bin/sh\\necho WALinuxAgent-2.7.3.0 running\\n' >/usr/sbin/waagent
-chmod 755 /usr/sbin/waagent""")
+chmod 755 /usr/sbin/waagent""",
+    )
     plan = act("reinstall-agent", manager, package)
     assert guest.repair(plan).result is Result.APPLIED
     assert guest.sh("cat /run/asked").strip().endswith(words)

@@ -82,6 +82,21 @@ def test_after_verify_the_watchdog_does_nothing(guest: RepairGuest) -> None:
     assert guest.state([FIRST, SECOND])[-1] == "verified"
 
 
+def test_systemd_keeps_the_watchdog_where_it_can(guest: RepairGuest) -> None:
+    """A run command's own processes may be ended with it."""
+    guest.tool("systemd-run", 'echo "$*" >>/run/asked')
+    guest.sh("mkdir -p /run/systemd/system")
+    guest.killed([FIRST, SECOND], "applied 1+", watchdog=45)
+    [asked] = guest.sh("cat /run/asked").split("\n")[:-1]
+    assert asked.startswith("--quiet --on-active=45 ")
+    program = asked.partition(" /bin/sh ")[2]
+    assert program == f"{guest.sh(f'ls -d {BASE}/repairs/*').strip()}/program watchdog 1"
+    before = guest.rules()
+    guest.sh(f"/bin/sh {program}")
+    assert guest.rules() != before, "what systemd would start takes it back"
+    assert guest.blocked() == frozenset({80, 32526})
+
+
 def test_the_watchdog_of_a_killed_run_does_not_act_on_the_second(guest: RepairGuest) -> None:
     guest.killed([FIRST, SECOND], "applied 2+", watchdog=3)
     assert guest.repair(FIRST, SECOND).result is Result.APPLIED
@@ -121,7 +136,11 @@ def test_two_at_once_one_does_it_and_the_other_says_so(guest: RepairGuest) -> No
 
 @pytest.mark.parametrize(
     "content",
-    ["999999 $(cat /proc/sys/kernel/random/boot_id) 1", "1 another-boot 2", "1 $(cat /proc/sys/kernel/random/boot_id) 99999999999"],
+    [
+        "999999 $(cat /proc/sys/kernel/random/boot_id) 1",
+        "1 another-boot 2",
+        "1 $(cat /proc/sys/kernel/random/boot_id) 99999999999",
+    ],
 )
 def test_a_lock_that_nobody_holds_is_taken(guest: RepairGuest, content: str) -> None:
     guest.sh(f"mkdir -p {BASE}; echo {content} >{BASE}/lock")

@@ -42,7 +42,9 @@ def guest() -> Iterator[RepairGuest]:
 
 def handle(guest: RepairGuest, text: str) -> str:
     """The handle and the text of the rule in table t that contains this."""
-    [line] = [line for line in guest.sh("nft -a list chain inet t o").split("\n") if text in line and " # handle " in line]
+    [line] = [
+        line for line in guest.sh("nft -a list chain inet t o").split("\n") if text in line and " # handle " in line
+    ]
     return line.rpartition(" # handle ")[2]
 
 
@@ -105,7 +107,9 @@ def test_every_shell_carries_it_out(guest: RepairGuest, shell: str) -> None:
     assert guest.rules() == before
 
 
-@pytest.mark.parametrize("make", [f"iptables -w -A OUTPUT -d {WIRE} -j REJECT", f"{_NFT} ip daddr {WIRE} tcp dport 80 counter reject"])
+@pytest.mark.parametrize(
+    "make", [f"iptables -w -A OUTPUT -d {WIRE} -j REJECT", f"{_NFT} ip daddr {WIRE} tcp dport 80 counter reject"]
+)
 def test_the_words_of_the_diagnosis_are_found_in_the_guest(guest: RepairGuest, make: str) -> None:
     """From what the probe lists to what the program compares: the two see the same text."""
     guest.sh(make)
@@ -175,7 +179,7 @@ def test_half_a_cure_is_kept(guest: RepairGuest) -> None:
 
 ROUTES = {
     "blackhole": (f"ip route add blackhole {WIRE}", act("remove-route", "blackhole", WIRE)),
-    "prohibit": ("ip route add prohibit 168.63.128.0/20 metric 7", act("remove-route", *"prohibit 168.63.128.0/20 metric 7".split())),
+    "prohibit": ("ip route add prohibit 168.63.128.0/20 metric 7", act("remove-route", *["prohibit", "168.63.128.0/20", "metric", "7"])),
     "a table": (f"ip route add unreachable {WIRE} table 77; ip rule add to {WIRE} lookup 77 priority 50",
                 act("remove-route", *f"unreachable {WIRE} table 77".split())),
     "a rule": (f"ip rule add to {WIRE} priority 60 prohibit", act("remove-policy-rule", *f"60 from all to {WIRE} prohibit".split())),
@@ -281,14 +285,25 @@ def test_what_is_no_repair_is_refused(guest: RepairGuest, action: Act) -> None:
 
 def test_a_rule_that_nft_could_not_read_back_is_left_alone(guest: RepairGuest) -> None:
     """A comment that ends its own quotes: putting it back would be other commands."""
-    guest.tool("nft", f"""
+    guest.tool(
+        "nft",
+        f"""
 case "$*" in
 "-a list chain inet t o") printf '\\t\\tip daddr {WIRE} drop comment "a"; flush ruleset; add table ip "b" # handle 5\\n' ;;
 *) exec /usr/sbin/nft "$@" ;;
-esac""")
+esac""",
+    )
     guest.sh(f"iptables -w -A OUTPUT -d {WIRE} -j REJECT")
     before = guest.rules()
-    action = act("remove-rule", "nft", "inet", "t", "o", "5", f'ip daddr {WIRE} drop comment "a"; flush ruleset; add table ip "b"')
+    action = act(
+        "remove-rule",
+        "nft",
+        "inet",
+        "t",
+        "o",
+        "5",
+        f'ip daddr {WIRE} drop comment "a"; flush ruleset; add table ip "b"',
+    )
     assert guest.repair(action).outcome(1, "precheck") == "failed"
     assert guest.rules() == before
 

@@ -26,7 +26,12 @@ ANSWER = f"vmagent-repair 1\n{BODY}end 7 0 {posix_checksum(BODY.encode())}\n"
 
 
 @pytest.mark.parametrize(
-    "text", [ANSWER, f"Welcome!\r\nroot@web:~# {ANSWER}root@web:~# ".replace("\n", "\r\n"), f"{ANSWER.replace('kept', 'failed')}{ANSWER}"]
+    "text",
+    [
+        ANSWER,
+        f"Welcome!\r\nroot@web:~# {ANSWER}root@web:~# ".replace("\n", "\r\n"),
+        f"{ANSWER.replace('kept', 'failed')}{ANSWER}",
+    ],
 )
 def test_a_record_whatever_surrounds_it(text: str) -> None:
     record = parse_record(text.replace("root@web:~# vm", "vm"))

@@ -16,7 +16,7 @@ class Act:
     arguments: tuple[str, ...] = ()
 
 
-HOSTILE = "-A OUTPUT -m comment --comment \"$(reboot)`id`'; END_OF_VMAGENT_PLAN\" -j DROP"
+HOSTILE = '-A OUTPUT -m comment --comment "$(reboot)`id`\'; END_OF_VMAGENT_PLAN" -j DROP'
 
 
 def test_no_text_of_a_guest_is_part_of_the_shells_text() -> None:
