@@ -67,8 +67,9 @@ def _repair(context):
         "repair",
         arg_group=repair,
         action="store_true",
-        help="Plan what puts it right: each change, its risk, how it is undone and what proves it; or why nothing may "
-        "be changed, and what to do instead.",
+        help="Put it right: shows each change, its risk, how it is undone and what proves it, and asks once; or says "
+        "why nothing may be changed, and what to do instead. All is saved in the guest first, each change is checked, "
+        "and taken back if it did not take. Changes in the guest go through SSH (--ssh-user).",
     )
     context.argument(
         "dry_run", arg_group=repair, action="store_true", help="With --repair: show the plan and change nothing."
@@ -78,15 +79,41 @@ def _repair(context):
         arg_group=repair,
         options_list=["--yes", "-y"],
         action="store_true",
-        help="With --repair: do not ask. Needed without a terminal and for several virtual machines.",
+        help="With --repair or --undo: do not ask. Needed without a terminal.",
+    )
+    context.argument(
+        "undo",
+        arg_group=repair,
+        action="store_true",
+        help="Take back the last repair of this guest, from what was saved there. Asks once.",
+    )
+    context.argument(
+        "print_script",
+        arg_group=repair,
+        action="store_true",
+        help="With --repair: print the repair as one script to paste into a root shell of the guest, and change "
+        "nothing. It does the same, saved and checked; with --probe-output it needs no way into the guest.",
+    )
+    context.argument(
+        "no_wait",
+        arg_group=repair,
+        options_list=["--no-wait"],
+        action="store_true",
+        help="With --repair or --undo: end after the guest's own proof; do not wait for Azure and do not look again.",
+    )
+    context.argument(
+        "wait_timeout",
+        arg_group=repair,
+        type=int,
+        help="With --repair or --undo: seconds to wait at most until Azure shows the agent Ready. Its word lags.",
     )
     context.argument(
         "allow",
         arg_group=repair,
         nargs="+",
         arg_type=get_enum_type(["restart", "redeploy", "reset-nic"]),
-        help="With --repair: what may be done to the virtual machine besides changes in the guest, separated by "
-        "spaces. Without it none of these is done.",
+        help="With --repair --dry-run: plan with these, separated by spaces. This version plans and names them, and "
+        "leaves them to you.",
     )
 
 

@@ -52,13 +52,35 @@ class Console:
         if self.steps:
             self._write(sys.stderr, [(f"{name}: " if name else "") + step_line(answer, self._style(sys.stderr))])
 
-    def show(self, diagnosis: Diagnosis, plan: RepairPlan | None = None) -> None:
+    @property
+    def can_ask(self) -> bool:
+        """Somebody is at a terminal and reads what is said there."""
+        return sys.stdin.isatty() and sys.stderr.isatty() and not self.quiet
+
+    def confirm(self, question: str) -> bool:
+        """Ask once; no is what an empty answer means."""
+        from knack.prompting import NoTTYException, prompt_y_n
+
+        try:
+            return bool(prompt_y_n(question, default="n"))
+        except NoTTYException:
+            return False
+
+    def say(self, text: Callable[[Style], list[str]]) -> None:
+        """Show some lines where the report is shown."""
+        if self.quiet:
+            return
+        stream = sys.stdout if self.report_is_the_output else sys.stderr
+        self._write(stream, [*text(self._style(stream)), ""])
+
+    def show(self, diagnosis: Diagnosis, plan: RepairPlan | None = None, closing: str = "") -> None:
         """Show the report, and the plan where there is one: on stdout when it is the output, else on stderr."""
         if self.quiet:
             return
         stream = sys.stdout if self.report_is_the_output else sys.stderr
         style = self._style(stream)
         planned = ["", *repair_lines(plan, diagnosis.verdict, style)] if plan is not None else []
+        planned += [closing] if closing else []
         self._write(stream, ["", *report(diagnosis, style), *planned, ""])
 
     def answer(self, found: Any, text: Callable[[Style], list[str]]) -> Any:
@@ -71,7 +93,7 @@ class Console:
     def show_one_of_many(self, diagnosis: Diagnosis, plan: RepairPlan | None = None) -> None:
         """Among several VMs the rows are what matters; the reports only where they are the output, or asked for."""
         if self.report_is_the_output or self.verbose:
-            self.show(diagnosis, plan)
+            self.show(diagnosis, plan, "Nothing was changed: --dry-run." if plan is not None else "")
 
     def show_error(self, name: str, message: str) -> None:
         """A VM among several that could not be asked; scripts find it in its row as well."""

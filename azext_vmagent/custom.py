@@ -33,20 +33,28 @@ def diagnose_vm_agent(
     dry_run: bool = False,
     yes: bool = False,
     allow: list[str] | None = None,
+    undo: bool = False,
+    print_script: bool = False,
+    no_wait: bool = False,
+    wait_timeout: int = 900,
 ) -> Any:
     """Diagnose one VM, or several at once; the object, or None when a person has read the report already."""
     if print_probe:
         sys.stdout.write(targets.probe_to_paste(print_probe))
         return None
     from azext_vmagent.console import Console
-    from azext_vmagent.diagnosing import diagnose_all, diagnose_one
+    from azext_vmagent.diagnosing import diagnose_all, diagnose_one, script_to_paste
 
     found = targets.resolve(cmd.cli_ctx, resource_group_name, vm_name, ids)
     targets.one_only(found, probe_output)
     wish = targets.wish(run_command, ssh_user, ssh_host, ssh_port, ssh_key, timeout, probe_output, ssh_config)
-    planning = targets.repair_wish(repair, dry_run, yes, allow, found)
+    wait = 0 if no_wait else wait_timeout
+    planning = targets.repair_wish(repair, dry_run, yes, allow, found, undo, print_script, wait)
     wish = targets.at_console(wish, serial_console, console_user)
     console = Console.of(cmd.cli_ctx)
+    if planning is not None and planning.print_script:
+        sys.stdout.write(script_to_paste(cmd.cli_ctx, found[0], wish, timeout, console))
+        return None
     if len(found) == 1:
         result: Any = diagnose_one(cmd.cli_ctx, found[0], wish, timeout, console, planning)
     else:

@@ -14,10 +14,13 @@ from azext_vmagent.evidence.azure import LiveAzure, live_azure
 from azext_vmagent.evidence.deadline import Deadline
 from azext_vmagent.flow import Diagnosis, diagnose
 from azext_vmagent.model import State, Target
+from azext_vmagent.putting_right import put_right
 from azext_vmagent.repair.consent import RepairWish
-from azext_vmagent.repair.model import RepairPlan
+from azext_vmagent.repair.model import AZURE, RepairPlan
 from azext_vmagent.repair.plan import plan
+from azext_vmagent.repair.script import repair_script
 from azext_vmagent.report.document import document, error_document
+from azext_vmagent.report.redaction import safe
 
 if TYPE_CHECKING:
     from azure.cli.core import AzCli
@@ -34,16 +37,34 @@ def diagnose_one(
 ) -> dict[str, Any]:
     """The document of one VM. Raises ResourceNotFoundError, ForbiddenError, AuthenticationError with advice."""
     azure = live_azure(cli_ctx, target.subscription)
+    found = _diagnosed(azure, target, wish, timeout, console)
+    if repair is not None:
+        return put_right(azure, found, repair, timeout, console)
+    console.show(found)
+    return document(found)
+
+
+def _diagnosed(azure: LiveAzure, target: Target, wish: Wish, timeout: float, console: Console) -> Diagnosis:
     try:
-        found = diagnose(azure, target, wish, timeout, console.step)
+        return diagnose(azure, target, wish, timeout, console.step)
     except KeyboardInterrupt:
         console.show_interrupted(azure.requests.withdrawn())
         raise
     except SourceFailed as exc:
         raise _az_error(exc, target) from exc
-    planned = _plan(found, repair)
-    console.show(found, planned)
-    return document(found, planned)
+
+
+def script_to_paste(cli_ctx: AzCli, target: Target, wish: Wish, timeout: float, console: Console) -> str:
+    """The repair as one script. Raises InvalidArgumentValueError where there is nothing that a script may do."""
+    from azure.cli.core.azclierror import InvalidArgumentValueError
+
+    found = _diagnosed(live_azure(cli_ctx, target.subscription), target, wish, timeout, console)
+    planned = plan(found, by_hand=True)
+    if planned.refusal is not None or planned.channel == AZURE:
+        why = planned.refusal.why if planned.refusal else "what helps is done by Azure, not in the guest"
+        advice = [step.command or step.action for step in found.verdict.next_steps[:2]]
+        raise InvalidArgumentValueError(f"There is no script for this: {safe(why)}.", advice)
+    return repair_script(planned.actions)
 
 
 def diagnose_all(

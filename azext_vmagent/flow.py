@@ -285,7 +285,7 @@ def _port_number(windows: bool, wish: Wish) -> int:
 def _inside(azure: Azure, evidence: Evidence, wish: Wish, deadline: Deadline, watch: Watch) -> Evidence:
     """One look inside the guest, through the first channel that works; the others say why they were not used."""
     facts = read(evidence, serial_signatures())
-    address = wish.ssh_host or (facts.network.public_address if facts.network else None)
+    address = login_of(facts, wish).host or None
     tried: dict[str, Answer] = {}
     for channel in choice.order(wish):
         if not choice.considered(channel, facts, wish, tried):
@@ -320,8 +320,17 @@ def _channel(
     if channel == MANAGED_RUN_COMMAND:
         location = facts.vm.location if facts.vm else ""
         return lambda: _probe_answer(azure.managed_run_command(facts.target, location, _script(facts), earlier))
-    login = SshLogin(address or "", wish.ssh_user or "", wish.ssh_port, wish.ssh_key, wish.ssh_config)
+    login = _login(wish, address)
     return lambda: _probe_answer(azure.ssh(login, _script(facts), earlier))
+
+
+def _login(wish: Wish, address: str | None) -> SshLogin:
+    return SshLogin(address or "", wish.ssh_user or "", wish.ssh_port, wish.ssh_key, wish.ssh_config)
+
+
+def login_of(facts: Facts, wish: Wish) -> SshLogin:
+    """The SSH login that the user gave, to the address that he named or that the VM has."""
+    return _login(wish, wish.ssh_host or (facts.network.public_address if facts.network else None))
 
 
 def _script(facts: Facts) -> str:

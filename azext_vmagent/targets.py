@@ -71,19 +71,35 @@ def one_only(found: list[Target], probe_output: str | None) -> None:
 
 
 def repair_wish(
-    repair: bool, dry_run: bool, yes: bool, allow: list[str] | None, found: list[Target]
+    repair: bool,
+    dry_run: bool,
+    yes: bool,
+    allow: list[str] | None,
+    found: list[Target],
+    undo: bool = False,
+    print_script: bool = False,
+    wait: float = 900.0,
 ) -> RepairWish | None:
-    """What the user said about a repair, or None without ``--repair``. Raises azclierror argument errors.
+    """What the user said about a repair, None without ``--repair`` and ``--undo``. Raises azclierror argument errors.
 
-    The plan of several VMs may be looked at; carried out it needs ``--yes``, for nobody is asked about them.
+    The plans of several VMs may be looked at; one is carried out at a time.
     """
-    from azure.cli.core.azclierror import InvalidArgumentValueError, RequiredArgumentMissingError
+    from azure.cli.core.azclierror import (
+        InvalidArgumentValueError,
+        MutuallyExclusiveArgumentError,
+        RequiredArgumentMissingError,
+    )
 
     from azext_vmagent.repair.consent import RepairWish
     from azext_vmagent.repair.model import Permission
 
-    if not repair:
-        given = [name for name, value in (("--dry-run", dry_run), ("--yes", yes), ("--allow", allow)) if value]
+    if repair and undo:
+        raise MutuallyExclusiveArgumentError(
+            "--repair makes a change and --undo takes the last one back.", "Give one of them."
+        )
+    if not repair and not undo:
+        said = (("--dry-run", dry_run), ("--yes", yes), ("--allow", allow), ("--print-script", print_script))
+        given = [name for name, value in said if value]
         if given:
             raise RequiredArgumentMissingError(
                 f"{' and '.join(given)} {'says' if len(given) == 1 else 'say'} how to repair, and no repair was asked"
@@ -91,16 +107,14 @@ def repair_wish(
                 "Add --repair.",
             )
         return None
-    if len(found) > 1 and not (yes or dry_run):
-        raise RequiredArgumentMissingError(
-            "Several virtual machines are repaired only with --yes: nobody is asked about them one by one.",
-            ["Look at the plans first: add --dry-run.", "Then add --yes."],
-        )
-    if not dry_run:
+    if len(found) > 1 and not (repair and dry_run and not print_script):
         raise InvalidArgumentValueError(
-            "--repair: this version plans a repair and does not carry it out.", "Add --dry-run to see the plan."
+            "This version repairs one virtual machine at a time.",
+            ["Look at the plans of all: add --dry-run.", "Then repair each: --resource-group/-g and --name/-n."],
         )
-    return RepairWish(dry_run, yes, frozenset(Permission(name) for name in allow or ()))
+    if wait < 0:
+        raise InvalidArgumentValueError(f"--wait-timeout {wait:.0f} is no time.", "Give seconds, 0 for none.")
+    return RepairWish(dry_run, yes, frozenset(Permission(name) for name in allow or ()), undo, print_script, wait)
 
 
 def probe_to_paste(shell: str) -> str:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from azure.cli.core.azclierror import InvalidArgumentValueError, RequiredArgumentMissingError
+from azure.cli.core.azclierror import (
+    InvalidArgumentValueError,
+    MutuallyExclusiveArgumentError,
+    RequiredArgumentMissingError,
+)
 
 from azext_vmagent import targets
 from azext_vmagent.model import Target
@@ -33,14 +37,20 @@ def test_how_to_repair_without_repair_is_an_error(dry_run, yes, allow, named):
     assert "--repair" in str(caught.value.recommendations)
 
 
-def test_several_virtual_machines_are_repaired_only_with_yes_and_looked_at_without():
-    with pytest.raises(RequiredArgumentMissingError, match="--yes") as caught:
-        targets.repair_wish(True, False, False, None, TWO)
+def test_several_virtual_machines_are_planned_together_and_repaired_one_at_a_time():
+    with pytest.raises(InvalidArgumentValueError, match="one virtual machine at a time") as caught:
+        targets.repair_wish(True, False, True, None, TWO)
     assert "--dry-run" in str(caught.value.recommendations)
     assert targets.repair_wish(True, True, False, None, TWO) == RepairWish(dry_run=True)
 
 
-def test_a_repair_is_not_carried_out_yet_and_says_so_before_anything_is_asked():
-    with pytest.raises(InvalidArgumentValueError, match="does not carry it out") as caught:
-        targets.repair_wish(True, False, True, None, ONE)
-    assert "--dry-run" in str(caught.value.recommendations)
+def test_a_repair_and_its_undo_exclude_each_other():
+    with pytest.raises(MutuallyExclusiveArgumentError, match="--undo"):
+        targets.repair_wish(True, False, True, None, ONE, undo=True)
+    assert targets.repair_wish(False, False, True, None, ONE, undo=True) == RepairWish(yes=True, undo=True)
+
+
+def test_how_long_to_wait_is_taken_and_a_negative_time_refused():
+    assert targets.repair_wish(True, False, True, None, ONE, wait=0) == RepairWish(yes=True, wait=0)
+    with pytest.raises(InvalidArgumentValueError, match="--wait-timeout"):
+        targets.repair_wish(True, False, True, None, ONE, wait=-1)

@@ -15,11 +15,17 @@ from azext_vmagent.repair.model import Permission, RepairPlan
 
 @dataclass(frozen=True)
 class RepairWish:
-    """What the user said about the repair: ``--dry-run``, ``--yes``, ``--allow``."""
+    """What the user said about the repair.
+
+    ``wait`` are the seconds to wait for Azure's Ready and to look again, 0 for ``--no-wait``.
+    """
 
     dry_run: bool = False
     yes: bool = False
     allowed: frozenset[Permission] = frozenset()
+    undo: bool = False
+    print_script: bool = False
+    wait: float = 900.0
 
 
 class Consent(str, Enum):

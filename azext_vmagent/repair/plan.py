@@ -21,8 +21,11 @@ from azext_vmagent.repair.model import AZURE, Permission, RepairPlan
 _INSIDE = (Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED, Scenario.AGENT_DEGRADED, Scenario.NETWORK_DOWN)
 
 
-def plan(diagnosis: Diagnosis, allowed: Collection[Permission] = ()) -> RepairPlan:
-    """What would be done about this diagnosis; ``allowed`` chooses between what Azure itself can do."""
+def plan(diagnosis: Diagnosis, allowed: Collection[Permission] = (), by_hand: bool = False) -> RepairPlan:
+    """What would be done about this diagnosis; ``allowed`` chooses between what Azure itself can do.
+
+    ``by_hand``: somebody carries it into the guest as a script, so that no channel is needed.
+    """
     facts, verdict = diagnosis.facts, diagnosis.verdict
     refusal = refusals.before_any_change(diagnosis)
     if refusal is not None:
@@ -31,13 +34,13 @@ def plan(diagnosis: Diagnosis, allowed: Collection[Permission] = ()) -> RepairPl
         return _by_azure(facts, verdict, allowed)
     refusal = refusals.in_the_guest(facts, verdict)
     if refusal is None:
-        return _in_the_guest(facts, verdict, allowed)
+        return _in_the_guest(facts, verdict, allowed, by_hand)
     if verdict.scenario is Scenario.NETWORK_DOWN:
         return _by_azure(facts, verdict, allowed)
     return RepairPlan(refusal=refusal)
 
 
-def _in_the_guest(facts: Facts, verdict: Verdict, allowed: Collection[Permission]) -> RepairPlan:
+def _in_the_guest(facts: Facts, verdict: Verdict, allowed: Collection[Permission], by_hand: bool) -> RepairPlan:
     guest = facts.guest or GuestFacts()
     blocking = tuple(_blocking(guest))
     refusal = refusals.of_a_rule(blocking, verdict)
@@ -53,7 +56,7 @@ def _in_the_guest(facts: Facts, verdict: Verdict, allowed: Collection[Permission
     if verdict.scenario is Scenario.AGENT_STOPPED and not cures[0][1]:
         return RepairPlan(refusal=refusals.no_safe_cure(facts, verdict))
     steps = _in_order([*rules, *(step for _, found in cures for step in found)])
-    refusal = refusals.not_carried(steps, verdict) or refusals.no_channel(facts)
+    refusal = refusals.not_carried(steps, verdict) or (None if by_hand else refusals.no_channel(facts))
     if refusal is not None:
         return RepairPlan(refusal=refusal)
     by_rule = {rule.rule for rule in blocking}

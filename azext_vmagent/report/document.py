@@ -17,15 +17,22 @@ from azext_vmagent.facts.serial_log import SerialLogFacts
 from azext_vmagent.flow import Diagnosis, seconds_by_step
 from azext_vmagent.model import Answer, Cause, NextStep, Reason, Since, Target, Verdict
 from azext_vmagent.repair.model import Action, RepairPlan
+from azext_vmagent.repair.outcome import Repaired
 from azext_vmagent.report.redaction import printable, safe
+from azext_vmagent.report.repaired import undo_command
 
 SCHEMA_VERSION = "1"
 
 Document = dict[str, Any]
 
 
-def document(diagnosis: Diagnosis, plan: RepairPlan | None = None) -> Document:
-    """The object that scripts get; ``repair`` is null unless a repair was asked for."""
+def document(
+    diagnosis: Diagnosis, plan: RepairPlan | None = None, done: Repaired | None = None, before: Diagnosis | None = None
+) -> Document:
+    """The object that scripts get; ``repair`` is null unless a repair was asked for.
+
+    After a repair the diagnosis is the one that followed it, ``before`` the one that it was made for.
+    """
     facts, verdict = diagnosis.facts, diagnosis.verdict
     return {
         "schemaVersion": SCHEMA_VERSION,
@@ -35,7 +42,7 @@ def document(diagnosis: Diagnosis, plan: RepairPlan | None = None) -> Document:
         "serialLog": _serial_log(facts.serial),
         "screenshot": _screenshot(facts.screenshot),
         "channels": [_channel(answer) for answer in diagnosis.answers],
-        "repair": _repair(plan) if plan is not None else None,
+        "repair": _repair(plan, done, before) if plan is not None or done is not None else None,
         "timings": {"total": round(diagnosis.total, 3), "byStep": dict(seconds_by_step(diagnosis.answers))},
     }
 
@@ -93,27 +100,61 @@ def _verdict(verdict: Verdict) -> Document:
     }
 
 
-def _repair(plan: RepairPlan) -> Document:
+def _repair(plan: RepairPlan | None, done: Repaired | None, before: Diagnosis | None) -> Document:
     """The plan, or why there is none. ``applied``, ``verified`` and ``undo`` are null where nothing was changed."""
+    return {
+        "plan": _plan(plan) if plan is not None else None,
+        "applied": _applied(done) if done is not None else None,
+        "verified": _verified(done, before) if done is not None and before is not None else None,
+        "undo": printable(undo_command(before)) if done is not None and before is not None and done.took else None,
+    }
+
+
+def _applied(done: Repaired) -> Document:
+    record = done.record
+    return {
+        "result": record.result.value,
+        "record": safe(record.repair) or None,
+        "detail": safe(done.carried.detail),
+        "otherRulesSame": record.other_rules_same,
+        "seconds": record.seconds,
+        "steps": [
+            {"action": step.action, "phase": step.phase, "outcome": step.outcome, "detail": safe(step.detail)}
+            for step in record.steps
+        ],
+    }
+
+
+def _verified(done: Repaired, before: Diagnosis) -> Document:
+    """The guest's own proof, Azure's word, what was wrong before; ``scenario`` is null where nobody looked again."""
+    after = done.after
+    return {
+        "wireServer": {str(port): status for port, status in done.record.wire},
+        "agentStatus": after.facts.vm.agent.value if after is not None and after.facts.vm is not None else None,
+        "readyAfter": round(done.ready_after, 1) if done.ready_after is not None else None,
+        "scenario": after.verdict.scenario.value if after is not None else None,
+        "before": {
+            "scenario": before.verdict.scenario.value,
+            "cause": before.verdict.cause.code if before.verdict.cause is not None else None,
+        },
+    }
+
+
+def _plan(plan: RepairPlan) -> Document:
     refusal = plan.refusal
     return {
-        "plan": {
-            "channel": plan.channel,
-            "actions": [_action(action) for action in plan.actions],
-            "permissions": sorted(permission.value for permission in plan.permissions),
-            "minutes": sum(action.minutes for action in plan.actions),
-            "remains": [_cause(cause) for cause in plan.remains],
-            "refusal": {
-                "code": refusal.code,
-                "why": safe(refusal.why),
-                "nextSteps": [_step(step) for step in refusal.next_steps],
-            }
-            if refusal is not None
-            else None,
-        },
-        "applied": None,
-        "verified": None,
-        "undo": None,
+        "channel": plan.channel,
+        "actions": [_action(action) for action in plan.actions],
+        "permissions": sorted(permission.value for permission in plan.permissions),
+        "minutes": sum(action.minutes for action in plan.actions),
+        "remains": [_cause(cause) for cause in plan.remains],
+        "refusal": {
+            "code": refusal.code,
+            "why": safe(refusal.why),
+            "nextSteps": [_step(step) for step in refusal.next_steps],
+        }
+        if refusal is not None
+        else None,
     }
 
 

@@ -31,7 +31,7 @@ def repair_lines(plan: RepairPlan, verdict: Verdict, style: Style) -> list[str]:
         lines += entry("", " · ".join(_notes(action, plan)))
     for cause in plan.remains:
         lines += entry("remains", f"{cause.code}  {safe(cause.title)}: not cured by this plan")
-    return [*lines, "Nothing was changed."]
+    return lines
 
 
 def _title(plan: RepairPlan) -> str:

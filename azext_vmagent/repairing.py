@@ -1,0 +1,95 @@
+"""Carries out a plan in the guest: sends it once, reads the guest's record, waits for Azure's word, and looks again.
+
+The guest's program looks again before each change, saves what it changes and takes back what did not take; here nothing
+is decided but whether to wait. Azure's Not Ready after a change is no failure: its word lags, the guest's proof counts.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from azext_vmagent.channels.choice import Wish
+from azext_vmagent.evidence.asking import ask, ask_all
+from azext_vmagent.evidence.deadline import Deadline
+from azext_vmagent.facts.instance_view import AgentStatus, parse_vm
+from azext_vmagent.facts.reading import INSTANCE_VIEW, SSH, Facts
+from azext_vmagent.flow import Azure, Diagnosis, Watch, diagnose, login_of
+from azext_vmagent.model import Answer, State
+from azext_vmagent.repair.model import RepairPlan
+from azext_vmagent.repair.outcome import TOOK, Repaired
+from azext_vmagent.repair.record import RepairRecord, Result, parse_record
+from azext_vmagent.repair.script import repair_script, undo_script
+
+#: saving, checking and the watchdog's confirmation, beside what each action takes
+RUN_SECONDS = 120.0
+POLL_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """How long to wait for Azure's word, in seconds, and for the diagnosis that follows."""
+
+    ready: float
+    diagnosis: float
+    sleep: Callable[[float], None] = time.sleep
+
+
+def repair(azure: Azure, before: Diagnosis, plan: RepairPlan, waiting: Waiting, watch: Watch) -> Repaired:
+    """Carry out the plan through the login that looked inside, then wait and look again."""
+    minutes = sum(action.minutes for action in plan.actions)
+    return _run(azure, before, repair_script(plan.actions), RUN_SECONDS + 60.0 * minutes, waiting, watch)
+
+
+def undo(azure: Azure, before: Diagnosis, waiting: Waiting, watch: Watch) -> Repaired:
+    """Revert the last repair of this guest from what was saved there."""
+    return _run(azure, before, undo_script(), RUN_SECONDS, waiting, watch)
+
+
+def _run(azure: Azure, before: Diagnosis, script: str, seconds: float, waiting: Waiting, watch: Watch) -> Repaired:
+    login = login_of(before.facts, before.wish)
+    deadline = Deadline.after(seconds)
+    carried = next(iter(ask_all({SSH: lambda: azure.ssh(login, script, deadline)}, deadline)))
+    record = parse_record(carried.value if isinstance(carried.value, str) else "")
+    watch(Answer("repair", _state(carried, record), _words(carried, record), seconds=carried.seconds))
+    done = Repaired(carried, record)
+    if waiting.ready <= 0:
+        return done
+    ready_after = _until_ready(azure, before.facts, waiting, watch) if done.took else None
+    after = diagnose(azure, before.facts.target, before.wish, waiting.diagnosis, watch)
+    return Repaired(carried, record, ready_after, after)
+
+
+def _state(carried: Answer, record: RepairRecord) -> State:
+    if carried.state is not State.OK:
+        return carried.state
+    return State.OK if record.result in (*TOOK, Result.UNDONE) else State.FAILED
+
+
+def _words(carried: Answer, record: RepairRecord) -> str:
+    if carried.state is not State.OK:
+        return carried.detail
+    return record.result.value.replace("-", " ")
+
+
+def _until_ready(azure: Azure, facts: Facts, waiting: Waiting, watch: Watch) -> float | None:
+    """Seconds until Azure says Ready. A VM that was Ready before tells nothing new by it."""
+    if facts.vm is not None and facts.vm.agent is AgentStatus.READY:
+        return None
+    began = time.monotonic()
+    deadline = Deadline.after(waiting.ready)
+    while deadline.remaining() > POLL_SECONDS:
+        answer = ask(INSTANCE_VIEW, lambda: azure.virtual_machine(facts.target, deadline))
+        if answer.state is State.OK and parse_vm(answer.value).agent is AgentStatus.READY:
+            seconds = time.monotonic() - began
+            watch(Answer("wait", State.OK, "Azure says Ready", seconds=seconds))
+            return seconds
+        waiting.sleep(POLL_SECONDS)
+    watch(Answer("wait", State.TIMED_OUT, "Azure does not say Ready yet: its word lags", seconds=waiting.ready))
+    return None
+
+
+def can_carry(facts: Facts, wish: Wish) -> bool:
+    """A change is carried through SSH only, in this version: the login that looked inside."""
+    return facts.guest_channel == SSH and bool(wish.ssh_user)

@@ -1,0 +1,197 @@
+"""``--repair`` from the plan to what became of it, against a double of Azure and of the guest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from azext_vmagent import putting_right
+from azext_vmagent.channels.choice import Wish
+from azext_vmagent.evidence.asking import SourceFailed
+from azext_vmagent.flow import Diagnosis, diagnose
+from azext_vmagent.model import State, Target
+from azext_vmagent.repair.consent import RepairWish
+from azext_vmagent.repairing import POLL_SECONDS
+from azext_vmagent.report.layout import Style
+from tests.azure_double import STOPPED, WELL, AzureDouble, vm
+
+TARGET = Target("00000000-0000-0000-0000-000000000000", "rg-shop", "web-03")
+OPS = Wish(ssh_user="ops")
+APPLIED = (
+    "vmagent-repair 1\nrepair p1\nstep 1 precheck ok\nstep 1 apply ok\nstep 1 verify ok\nwire 80 200\nwire 32526 200\n"
+    "other-rules same\nresult applied\nend 3 0 -\n"
+)
+
+
+@dataclass
+class Guest:
+    """A guest whose agent is stopped until a repair is carried out; what was sent is kept."""
+
+    record: str | Exception = APPLIED
+    cured: bool = False
+    sent: list[str] = field(default_factory=list)
+    polls: int = 0
+
+    def azure(self) -> AzureDouble:
+        return _Double(self, machine=lambda _: self._vm(), through_ssh=lambda _: "")
+
+    def _vm(self) -> dict[str, Any]:
+        self.polls += self.cured
+        return vm("Ready" if self.polls > 1 else "Not Ready")
+
+    def answer(self, script: str) -> str:
+        if "vmagent-probe" in script and "END_OF_VMAGENT_REPAIR" not in script:
+            return WELL if self.cured else STOPPED
+        self.sent.append(script)
+        if isinstance(self.record, Exception):
+            raise self.record
+        self.cured = self.cured or "result applied" in self.record
+        return self.record
+
+
+@dataclass
+class _Double(AzureDouble):
+    guest: Guest = field(default_factory=Guest)
+
+    def __init__(self, guest: Guest, **doing: Any) -> None:
+        super().__init__(**doing)
+        self.guest = guest
+
+    def ssh(self, _login, script, _deadline):
+        return "root through sudo", self.guest.answer(script)
+
+
+@dataclass
+class Console:
+    """A person, or nobody, at the console."""
+
+    can_ask: bool = False
+    says_yes: bool = False
+    shown: list[str] = field(default_factory=list)
+    questions: list[str] = field(default_factory=list)
+
+    def step(self, answer: Any, _name: str = "") -> None:
+        self.shown.append(f"{answer.source}: {answer.detail}")
+
+    def show(self, _found: Diagnosis, _plan: Any = None, closing: str = "") -> None:
+        self.shown.append(closing)
+
+    def say(self, text: Callable[[Style], list[str]]) -> None:
+        self.shown += text(Style(False))
+
+    def confirm(self, question: str) -> bool:
+        self.questions.append(question)
+        return self.says_yes
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.shown)
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch):
+    """The platform of the double needs no time to notice."""
+    monkeypatch.setattr("azext_vmagent.repairing.POLL_SECONDS", 0.0)
+    assert POLL_SECONDS > 0
+
+
+def put_right(guest: Guest, wish: RepairWish, console: Console) -> dict[str, Any]:
+    azure = guest.azure()
+    found = diagnose(azure, TARGET, OPS, 5.0)
+    return putting_right.put_right(azure, found, wish, 5.0, console)
+
+
+def test_with_yes_the_change_is_made_once_and_the_object_says_what_became_of_it():
+    guest, console = Guest(), Console()
+    told = put_right(guest, RepairWish(yes=True, wait=30), console)
+    assert len(guest.sent) == 1
+    assert "start-agent" not in guest.sent[0].split("END_OF_VMAGENT_PLAN")[-2]  # data travel as octal escapes
+    assert told["repair"]["applied"]["result"] == "applied"
+    assert told["repair"]["applied"]["otherRulesSame"] is True
+    assert told["repair"]["verified"]["wireServer"] == {"80": 200, "32526": 200}
+    assert told["repair"]["verified"]["before"] == {"scenario": "agent-stopped", "cause": "L01"}
+    assert (told["repair"]["verified"]["scenario"], told["verdict"]["scenario"]) == ("healthy", "healthy")
+    assert told["repair"]["verified"]["readyAfter"] is not None
+    assert told["repair"]["undo"] == "az vm agent-diagnose -g rg-shop -n web-03 --ssh-user ops --undo"
+    assert "Repaired: web-03 is Ready again after" in console.text
+    assert "all other rules are unchanged" in console.text
+
+
+def test_without_a_terminal_and_without_yes_nothing_is_sent():
+    guest, console = Guest(), Console()
+    told = put_right(guest, RepairWish(), console)
+    assert guest.sent == []
+    assert (told["repair"]["applied"], told["repair"]["plan"]["actions"][0]["kind"]) == (None, "start-agent")
+    assert "Nothing was changed: there is no terminal to ask at" in console.text
+    assert "--yes" in console.text
+
+
+@pytest.mark.parametrize("says_yes", [False, True])
+def test_at_a_terminal_it_asks_once_and_no_means_no(says_yes):
+    guest, console = Guest(), Console(can_ask=True, says_yes=says_yes)
+    told = put_right(guest, RepairWish(wait=30), console)
+    assert console.questions == ["Apply?"]
+    assert len(guest.sent) == says_yes
+    assert (told["repair"]["applied"] is not None) is says_yes
+
+
+def test_a_dry_run_sends_nothing_even_with_yes():
+    guest, console = Guest(), Console(can_ask=True, says_yes=True)
+    put_right(guest, RepairWish(dry_run=True, yes=True), console)
+    assert (guest.sent, console.questions) == ([], [])
+    assert "Nothing was changed: --dry-run." in console.text
+
+
+def test_no_wait_ends_after_the_guests_own_proof():
+    guest, console = Guest(), Console()
+    told = put_right(guest, RepairWish(yes=True, wait=0), console)
+    assert told["repair"]["applied"]["result"] == "applied"
+    assert told["repair"]["verified"]["scenario"] is None
+    assert told["verdict"]["scenario"] == "agent-stopped"  # nobody looked again
+    assert "Applied: the guest proves it" in console.text
+
+
+def test_a_change_that_did_not_take_is_no_repair_and_shows_the_step():
+    record = (
+        "vmagent-repair 1\nrepair p1\nstep 1 precheck ok\nstep 1 apply failed no such unit\nresult failed\nend 3 0 -\n"
+    )
+    guest, console = Guest(record), Console()
+    told = put_right(guest, RepairWish(yes=True, wait=30), console)
+    assert (told["repair"]["applied"]["result"], told["repair"]["undo"]) == ("failed", None)
+    assert told["verdict"]["scenario"] == "agent-stopped"
+    assert "Not repaired: a change did not take" in console.text
+    assert "apply: failed no such unit" in console.text
+
+
+def test_a_way_that_was_lost_is_said_and_the_guest_looked_at_again():
+    guest, console = Guest(SourceFailed(State.FAILED, "the connection was lost")), Console()
+    told = put_right(guest, RepairWish(yes=True, wait=30), console)
+    assert told["repair"]["applied"]["result"] == "unknown"
+    assert "Not repaired: the connection was lost" in console.text
+    assert told["repair"]["verified"]["scenario"] == "agent-stopped"
+
+
+def test_what_looked_inside_some_other_way_carries_no_change():
+    guest, console = Guest(), Console()
+    azure = AzureDouble(machine=lambda _: vm("Not Ready"))
+    found = diagnose(azure, TARGET, Wish(pasted=STOPPED), 5.0)
+    told = putting_right.put_right(azure, found, RepairWish(yes=True), 5.0, console)
+    assert guest.sent == []
+    assert told["repair"]["plan"]["refusal"]["code"] == "no-channel"
+
+
+def test_undo_asks_and_tells_that_the_last_repair_was_taken_back():
+    guest = Guest("vmagent-repair 1\nrepair p1\nstep 1 undo ok\nresult undone\nend 1 0 -\n")
+    console = Console(can_ask=True, says_yes=True)
+    told = put_right(guest, RepairWish(undo=True, wait=30), console)
+    assert len(guest.sent) == 1
+    assert told["repair"]["applied"]["result"] == "undone"
+    assert told["repair"]["plan"] is None
+    assert "Undone: the last repair was taken back." in console.text
+    quiet = Console()
+    put_right(guest, RepairWish(undo=True), quiet)
+    assert len(guest.sent) == 1
+    assert "add --yes" in quiet.text
