@@ -107,7 +107,11 @@ def test_a_start_limit_is_reset_before_the_start(guest: RepairGuest) -> None:
 
 @pytest.mark.parametrize("how", ["echo frozen >/run/unit/FreezerState", "kill -STOP $(cat /run/unit/MainPID)"])
 def test_a_frozen_or_stopped_agent_goes_on(guest: RepairGuest, how: str) -> None:
-    guest.sh(f"systemctl start {UNIT}; {how}")
+    guest.sh(f"systemctl start {UNIT}")
+    guest.wait_for("grep -q run-exthandlers /proc/$(cat /run/unit/MainPID)/cmdline")
+    guest.sh(how)
+    if "STOP" in how:
+        guest.wait_for("grep -q '^State:.T' /proc/$(cat /run/unit/MainPID)/status")
     record = guest.repair(act("thaw-agent", UNIT))
     assert record.result is Result.APPLIED
     assert guest.repair(act("thaw-agent", UNIT)).result is Result.NOTHING_TO_DO
