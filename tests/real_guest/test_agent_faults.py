@@ -51,9 +51,7 @@ FAULTS = {
     "agent-package-removed": Expected(
         "agent-stopped", "L04", "waagent", ("/usr/sbin/waagent is missing", "waagent 2.7.3.0-4.1")
     ),
-    "agent-module-missing": Expected(
-        "agent-stopped", "L06", "azurelinuxagent", ("No module named 'azurelinuxagent'",), others=("L05",)
-    ),
+    "agent-module-missing": Expected("agent-stopped", "L06", "azurelinuxagent", ("No module named 'azurelinuxagent'",)),
     "agent-start-limit": Expected("agent-stopped", "L05", UNIT, ("failed (failed)",)),
     "agent-disabled-by-file": Expected("agent-stopped", "L41", "/var/lib/waagent/disable_agent", ("active (running)",)),
     "agent-config-missing": Expected("agent-stopped", "L25", "/etc/waagent.conf", ("/etc/waagent.conf is not there",)),
