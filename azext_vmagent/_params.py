@@ -95,7 +95,7 @@ def _repair(context):
         "nothing. It does the same, saved and checked; with --probe-output it needs no way into the guest.",
     )
     context.argument(
-        "no_wait",
+        "skip_waiting",  # az keeps the name no_wait for commands of its own kind
         arg_group=repair,
         options_list=["--no-wait"],
         action="store_true",

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from azure.cli.core.commands import AzCliCommand
 
 
-def diagnose_vm_agent(
+def diagnose_vm_agent(  # pylint: disable=too-many-locals  # one for each argument of the command
     cmd: AzCliCommand,
     resource_group_name: str | None = None,
     vm_name: str | None = None,
@@ -35,7 +35,7 @@ def diagnose_vm_agent(
     allow: list[str] | None = None,
     undo: bool = False,
     print_script: bool = False,
-    no_wait: bool = False,
+    skip_waiting: bool = False,
     wait_timeout: int = 900,
 ) -> Any:
     """Diagnose one VM, or several at once; the object, or None when a person has read the report already."""
@@ -48,7 +48,7 @@ def diagnose_vm_agent(
     found = targets.resolve(cmd.cli_ctx, resource_group_name, vm_name, ids)
     targets.one_only(found, probe_output)
     wish = targets.wish(run_command, ssh_user, ssh_host, ssh_port, ssh_key, timeout, probe_output, ssh_config)
-    wait = 0 if no_wait else wait_timeout
+    wait = 0 if skip_waiting else wait_timeout
     planning = targets.repair_wish(repair, dry_run, yes, allow, found, undo, print_script, wait)
     wish = targets.at_console(wish, serial_console, console_user)
     console = Console.of(cmd.cli_ctx)

@@ -21,7 +21,7 @@ from azext_vmagent.causes.known_cause import Finding
 from azext_vmagent.channels import choice
 from azext_vmagent.channels.choice import Wish
 from azext_vmagent.channels.serial_console import ConsoleLogin
-from azext_vmagent.channels.ssh import SshLogin
+from azext_vmagent.channels.ssh import PATIENCE_SECONDS, SshLogin
 from azext_vmagent.evidence.asking import NotAsked, Said, SourceFailed, ask_all, one_line
 from azext_vmagent.evidence.deadline import Deadline
 from azext_vmagent.facts.guest import is_probe_answer
@@ -321,7 +321,7 @@ def _channel(
         location = facts.vm.location if facts.vm else ""
         return lambda: _probe_answer(azure.managed_run_command(facts.target, location, _script(facts), earlier))
     login = _login(wish, address)
-    return lambda: _probe_answer(azure.ssh(login, _script(facts), earlier))
+    return lambda: _probe_answer(azure.ssh(login, _script(facts), earlier.at_most(PATIENCE_SECONDS)))
 
 
 def _login(wish: Wish, address: str | None) -> SshLogin:

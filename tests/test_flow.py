@@ -468,3 +468,15 @@ def test_a_busy_action_leaves_the_managed_one():
     assert [way for way in double.asked if way in WAYS] == ["run command", "managed run command"]
     assert (found.verdict.scenario, found.facts.guest_channel) == (Scenario.HEALTHY, MANAGED_RUN_COMMAND)
     assert [cause.code for cause in found.verdict.other_causes] == ["P07"]
+
+
+def test_a_guest_that_hangs_after_the_login_leaves_time_for_the_other_ways_in(monkeypatch):
+    monkeypatch.setattr("azext_vmagent.flow.PATIENCE_SECONDS", 0.5)
+    given: list[float] = []
+
+    def slow(deadline):
+        given.append(deadline.remaining())
+        raise SourceFailed(State.TIMED_OUT, "did not finish in time")
+
+    diagnose(AzureDouble(answers(vm("Not Ready")), through_ssh=slow), TARGET, Wish(ssh_user="ops"), 60.0)
+    assert 0 < given[0] <= 0.5

@@ -17,7 +17,7 @@ MOST_ACTIONS = 12
 #: a terminal in line mode takes no line of 4,096 bytes; an argument is a line of five bytes for each of its own
 MOST_BYTES = 800
 #: after so long without a word from the program, the guest's own timer takes back a change to its network
-WATCHDOG_SECONDS = 90
+WATCHDOG_SECONDS = 180
 
 #: history expansion of an interactive shell would take an exclamation mark for itself, even in a here-document
 _MARK, _STANDS_FOR_MARK = "!", "@21@"

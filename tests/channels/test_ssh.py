@@ -265,14 +265,6 @@ def test_a_connection_that_hangs_is_killed_in_time(client):
     assert time.monotonic() - started < 3
 
 
-def test_a_guest_that_hangs_after_the_login_leaves_time_for_the_other_ways_in(client, monkeypatch):
-    monkeypatch.setattr(ssh, "PATIENCE_SECONDS", 1.0)
-    client("exec sleep 30")
-    started = time.monotonic()
-    assert failure(seconds=60).state is State.TIMED_OUT
-    assert time.monotonic() - started < 5
-
-
 def test_errors_without_end_cost_neither_memory_nor_the_budget(client):
     client("cat > /dev/null; yes error | head -c 3000000 >&2; exit 255")
     assert len(failure().detail) < 300
