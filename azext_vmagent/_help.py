@@ -9,7 +9,8 @@ long-summary: >-
   Asks everything that needs no guest at once (instance view, serial log, host metrics, resource health, the SSH or RDP
   port), then looks inside the guest once through the one channel that can work, and ends in a verdict: 1 the agent is
   stopped, 2 the guest blocks the Wire Server (168.63.129.16), 3 the network interface is down, 4 the guest OS hangs or
-  did not boot, or none of these and why, with the evidence and the next step. Changes nothing on the virtual machine.
+  did not boot, or none of these and why, with the evidence and the next step. Changes nothing on the virtual machine
+  without --repair or --undo.
   On a terminal the report is shown; with --output, --query or a pipe the object is.
 examples:
   - name: Diagnose one virtual machine.
@@ -22,6 +23,8 @@ examples:
     text: az vm agent-diagnose -g MyResourceGroup -n MyVm --query verdict.scenario -o tsv
   - name: Show what would put it right, and change nothing.
     text: az vm agent-diagnose -g MyResourceGroup -n MyVm --ssh-user azureuser --repair --dry-run
+  - name: Put it right after one question, wait until Azure shows the agent Ready, and look again.
+    text: az vm agent-diagnose -g MyResourceGroup -n MyVm --ssh-user azureuser --repair
   - name: Print a script to paste into a root shell of the virtual machine, then diagnose with what it answered.
     text: |
         az vm agent-diagnose --print-probe

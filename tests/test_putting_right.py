@@ -16,6 +16,7 @@ from azext_vmagent.model import State, Target
 from azext_vmagent.repair.consent import RepairWish
 from azext_vmagent.repairing import POLL_SECONDS
 from azext_vmagent.report.layout import Style
+from azext_vmagent.report.repaired import undo_command
 from tests.azure_double import STOPPED, WELL, AzureDouble, vm
 
 TARGET = Target("00000000-0000-0000-0000-000000000000", "rg-shop", "web-03")
@@ -195,3 +196,12 @@ def test_undo_asks_and_tells_that_the_last_repair_was_taken_back():
     put_right(guest, RepairWish(undo=True), quiet)
     assert len(guest.sent) == 1
     assert "add --yes" in quiet.text
+
+
+def test_the_command_that_undoes_logs_in_the_same_way():
+    wish = Wish(ssh_user="ops", ssh_host="127.0.0.1", ssh_port=2222, ssh_key="/home/me/my key")
+    before = diagnose(AzureDouble(), TARGET, wish, 5.0)
+    assert undo_command(before) == (
+        "az vm agent-diagnose -g rg-shop -n web-03 --ssh-user ops --ssh-host 127.0.0.1 --ssh-port 2222 "
+        "--ssh-key '/home/me/my key' --undo"
+    )

@@ -28,8 +28,14 @@ _NOT = {
 def undo_command(before: Diagnosis) -> str:
     """Takes back the last repair of this guest."""
     wish = before.wish
-    login = [part for name, value in (("--ssh-user", wish.ssh_user), ("--ssh-host", wish.ssh_host)) if value
-             for part in (name, shlex.quote(value))]  # fmt: skip
+    given = (
+        ("--ssh-user", wish.ssh_user),
+        ("--ssh-host", wish.ssh_host),
+        ("--ssh-port", wish.ssh_port and str(wish.ssh_port)),
+        ("--ssh-key", wish.ssh_key),
+        ("--ssh-config", wish.ssh_config),
+    )
+    login = [part for name, value in given if value for part in (name, shlex.quote(value))]
     return diagnose_again(before.facts, *login, "--undo")
 
 
