@@ -67,7 +67,15 @@ def network_or_hang(facts: Facts, wish: Wish) -> Verdict | None:
     evidence = seen_outside(facts, ports=True)
     if signs.console_lives(facts):
         return _network_down(facts, wish, dead_port)
-    if signs.console_hangs(facts) and not (fell and cpu is CpuState.ALIVE):
+    if signs.console_hangs(facts) and fell and cpu is CpuState.ALIVE:
+        # its processor was at work in the minutes before the console was silent: a later minute tells
+        return outside_uncertain(
+            facts,
+            wish,
+            (Scenario.NETWORK_DOWN, Scenario.OS_NOT_RUNNING),
+            "The guest's network is silent, and its console does not react",
+        )
+    if signs.console_hangs(facts):
         return hanging_console(facts, certain=dead_port and fell and cpu is CpuState.FLAT_ZERO)
     if fell and cpu in (CpuState.FLAT_ZERO, CpuState.PEGGED, CpuState.ONE_CORE_PEGGED):
         if cpu is not CpuState.FLAT_ZERO and not dead_port:

@@ -17,6 +17,7 @@ from azext_vmagent.facts.reading import HOST_METRICS, INSTANCE_VIEW, RUN_COMMAND
 from azext_vmagent.facts.resource_health import HealthFacts
 from azext_vmagent.facts.serial_log import Outlook, SerialState
 from azext_vmagent.model import Confidence, Scenario, State, Verdict
+from azext_vmagent.verdict import signs
 from azext_vmagent.verdict.decide import decide
 from azext_vmagent.verdict.signs import one_key_would_tell, one_more_minute_would_tell
 from tests.verdict.build import (
@@ -440,7 +441,7 @@ CONSOLE_CASES = {
     "silence, dead port": (HUNG, None, UNKNOWN_CPU, Scenario.OS_NOT_RUNNING, Confidence.LIKELY),
     "silence, traffic gone": (HUNG, FELL, UNKNOWN_CPU, Scenario.OS_NOT_RUNNING, Confidence.LIKELY),
     "silence, the processor stands still": (HUNG, FELL, ZERO, Scenario.OS_NOT_RUNNING, Confidence.CERTAIN),
-    "silence, yet the processor works": (HUNG, FELL, ALIVE, Scenario.NETWORK_DOWN, Confidence.CERTAIN),
+    "silence, the processor worked before": (HUNG, FELL, ALIVE, Scenario.UNCERTAIN, Confidence.WEAK),
 }
 
 
@@ -450,6 +451,20 @@ CONSOLE_CASES = {
 def test_what_the_console_settles(console, network, cpu, scenario, confidence):
     found = outside(console, network, cpu)
     assert (found.scenario, found.confidence) == (scenario, confidence)
+
+
+def test_silence_while_the_processor_works_now_is_a_dead_network():
+    """Seen on the real guest: paused some minutes after its network was down, it was called scenario 3."""
+    known = {"serial": PROMPT, "port": port(PortOutcome.TIMED_OUT), "network": OPEN, "console": HUNG}
+    before = facts(**known, metrics=metrics(FELL, ALIVE))
+    found = decide(before, WISH)
+    assert (found.scenario, set(found.candidates)) == (
+        Scenario.UNCERTAIN,
+        {Scenario.NETWORK_DOWN, Scenario.OS_NOT_RUNNING},
+    )
+    assert signs.one_more_minute_would_tell(before, found)
+    assert decide(facts(**known, metrics=metrics(FELL, ALIVE, now=True)), WISH).scenario is Scenario.NETWORK_DOWN
+    assert decide(facts(**known, metrics=metrics(FELL, ZERO, now=True)), WISH).scenario is Scenario.OS_NOT_RUNNING
 
 
 def test_a_fresh_prompt_alone_only_rules_out_scenario_4():
