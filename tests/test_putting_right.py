@@ -167,6 +167,20 @@ def test_a_change_that_did_not_take_is_no_repair_and_shows_the_step():
     assert "apply: failed no such unit" in console.text
 
 
+def test_a_change_in_force_that_did_not_help_is_no_repair_whatever_azure_says():
+    guest, console = Guest(), Console()
+    guest.answer = lambda script: APPLIED if "END_OF_VMAGENT_REPAIR" in script else STOPPED
+    azure = guest.azure()
+    azure.machine = lambda _: vm("Ready")  # its word lags
+    found = diagnose(azure, TARGET, OPS, 5.0)
+    told = putting_right.put_right(azure, found, RepairWish(yes=True, wait=30), 5.0, console)
+    assert told["repair"]["applied"]["result"] == "applied"
+    assert told["verdict"]["scenario"] == "agent-stopped"
+    assert "Repaired" not in console.text
+    assert "Applied, and it did not help: still broken (was: agent-stopped)" in console.text
+    assert "--undo" in console.text
+
+
 def test_a_way_that_was_lost_is_said_and_the_guest_looked_at_again():
     guest, console = Guest(SourceFailed(State.FAILED, "the connection was lost")), Console()
     told = put_right(guest, RepairWish(yes=True, wait=30), console)

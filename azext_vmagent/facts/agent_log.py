@@ -24,6 +24,7 @@ without saying which (``local_time``): ages within the log are right, ages again
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -116,7 +117,7 @@ class Beat(NamedTuple):
     errors: int
 
 
-class _Reader:
+class _Reader(ABC):
     """One pass over the log; what belongs to a run is forgotten when the next one starts."""
 
     life: tuple[tuple[Lifecycle, re.Pattern[str]], ...] = ()
@@ -175,13 +176,13 @@ class _Reader:
                 self.newest, self.rest = self.stamp, words
         return bool(self.newest)
 
+    @abstractmethod
     def event(self, words: str) -> tuple[Lifecycle, str] | None:
         """What a dated line says about the agent's life, and the version that it names."""
-        raise NotImplementedError
 
+    @abstractmethod
     def line(self, number: int, words: str, head: bool) -> None:
         """Any line."""
-        raise NotImplementedError
 
     def _told(self, words: str) -> tuple[Lifecycle, str] | None:
         for event, pattern in self.life:

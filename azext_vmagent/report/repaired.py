@@ -51,6 +51,8 @@ def repaired_lines(before: Diagnosis, done: Repaired, style: Style) -> list[str]
         return [*lines, *_now(done), *entry("undo", undo_command(before))]
     if record.result is Result.NOTHING_TO_DO:
         lines = [style("Nothing to do: the guest is as planned already.", "bold", "green")]
+    elif done.after is not None and done.after.verdict.scenario.number is not None:
+        lines = [style(f"Applied, and it did not help: still broken ({was})", "bold", "red")]
     elif done.ready_after is not None:
         lines = [style(f"Repaired: {name} is Ready again after {done.ready_after:.0f} s ({was})", "bold", "green")]
     elif _ready(done):
