@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from azext_vmagent.carrying import why_not
 from azext_vmagent.console import Console
 from azext_vmagent.flow import Azure, Diagnosis
 from azext_vmagent.repair.consent import Consent, RepairWish, decide
 from azext_vmagent.repair.model import AZURE, RepairPlan
 from azext_vmagent.repair.outcome import Repaired
 from azext_vmagent.repair.plan import plan
-from azext_vmagent.repairing import Waiting, can_carry, repair, undo
+from azext_vmagent.repairing import Waiting, repair, undo
 from azext_vmagent.report.document import document
 from azext_vmagent.report.repaired import repaired_lines
 
-_NO_LOGIN = "a change in the guest is carried through SSH: add --ssh-user USER, or print it: --print-script"
 _BY_AZURE = "what Azure does to a VM is left to you in this version: the command stands above"
 
 
@@ -44,15 +44,16 @@ def _why_not(found: Diagnosis, planned: RepairPlan, wish: RepairWish, console: C
         return "--dry-run"
     if planned.channel == AZURE:
         return _BY_AZURE
-    if not can_carry(found.facts, found.wish):
-        return _NO_LOGIN
+    no_way = why_not(found.facts, found.wish)
+    if no_way is not None:
+        return no_way
     if decision.consent is Consent.MISSING:
         return f"{decision.why}; add {' '.join(decision.add)}"
     return None
 
 
 def _undone(azure: Azure, found: Diagnosis, wish: RepairWish, waiting: Waiting, console: Console) -> dict[str, Any]:
-    why = None if can_carry(found.facts, found.wish) else _NO_LOGIN
+    why = why_not(found.facts, found.wish)
     if why is None and not wish.yes:
         if not console.can_ask:
             why = "there is no terminal to ask at; add --yes"

@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from azext_vmagent.channels.choice import Wish
-from azext_vmagent.evidence.asking import ask, ask_all
+from azext_vmagent.carrying import carry
+from azext_vmagent.evidence.asking import ask
 from azext_vmagent.evidence.deadline import Deadline
 from azext_vmagent.facts.instance_view import AgentStatus, parse_vm
-from azext_vmagent.facts.reading import INSTANCE_VIEW, SSH, Facts
-from azext_vmagent.flow import Azure, Diagnosis, Watch, diagnose, login_of
+from azext_vmagent.facts.reading import INSTANCE_VIEW, Facts
+from azext_vmagent.flow import Azure, Diagnosis, Watch, diagnose
 from azext_vmagent.model import Answer, State
 from azext_vmagent.repair.model import RepairPlan
 from azext_vmagent.repair.outcome import TOOK, Repaired
@@ -48,9 +48,7 @@ def undo(azure: Azure, before: Diagnosis, waiting: Waiting, watch: Watch) -> Rep
 
 
 def _run(azure: Azure, before: Diagnosis, script: str, seconds: float, waiting: Waiting, watch: Watch) -> Repaired:
-    login = login_of(before.facts, before.wish)
-    deadline = Deadline.after(seconds)
-    carried = next(iter(ask_all({SSH: lambda: azure.ssh(login, script, deadline)}, deadline)))
+    carried = carry(azure, before, script, Deadline.after(seconds))
     record = parse_record(carried.value if isinstance(carried.value, str) else "")
     watch(Answer("repair", _state(carried, record), _words(carried, record), seconds=carried.seconds))
     done = Repaired(carried, record)
@@ -88,8 +86,3 @@ def _until_ready(azure: Azure, facts: Facts, waiting: Waiting, watch: Watch) -> 
         waiting.sleep(POLL_SECONDS)
     watch(Answer("wait", State.TIMED_OUT, "Azure does not say Ready yet: its word lags", seconds=waiting.ready))
     return None
-
-
-def can_carry(facts: Facts, wish: Wish) -> bool:
-    """A change is carried through SSH only, in this version: the login that looked inside."""
-    return facts.guest_channel == SSH and bool(wish.ssh_user)
