@@ -1,52 +1,22 @@
 """The actions, one small file for each kind: what it changes, risks, needs to be undone, and what proves it.
 
-What is done in the guest is in ``guest/repair*.sh``; ``azure.py`` has what Azure itself carries out.
+A file that names its ``KIND`` is an action of the guest's, and found by being here. What is done in the guest is in
+``guest/repair*.sh``; ``azure.py`` has what Azure itself carries out.
 """
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Callable
+from importlib import import_module
 
 from azext_vmagent.causes.cures import Step
 from azext_vmagent.facts.reading import Facts
-from azext_vmagent.repair.actions import (
-    allow_wire_server,
-    enable_agent,
-    interface_up,
-    reinstall_agent,
-    remove_disable_file,
-    remove_policy_rule,
-    remove_route,
-    remove_rule,
-    renew_dhcp,
-    reset_start_limit,
-    restart_agent,
-    restore_executable,
-    start_agent,
-    thaw_agent,
-    unmask_agent,
-)
 from azext_vmagent.repair.model import Action
 
+_MODULES = [import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)]
 _BY_KIND: dict[str, Callable[[tuple[str, ...], Facts], Action]] = {
-    one.KIND: one.action
-    for one in (
-        allow_wire_server,
-        enable_agent,
-        interface_up,
-        reinstall_agent,
-        remove_disable_file,
-        remove_policy_rule,
-        remove_route,
-        remove_rule,
-        renew_dhcp,
-        reset_start_limit,
-        restart_agent,
-        restore_executable,
-        start_agent,
-        thaw_agent,
-        unmask_agent,
-    )
+    one.KIND: one.action for one in _MODULES if hasattr(one, "KIND")
 }
 KINDS = frozenset(_BY_KIND)
 
