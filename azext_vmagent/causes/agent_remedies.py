@@ -86,7 +86,9 @@ def remedies(cause: Cause, facts: Facts, wish: Wish) -> tuple[NextStep, ...]:
     elif cause.code == "L21":
         steps.append(
             NextStep(
-                "install the package openssl from the distribution, then restart the agent", None, link=UPDATE_LINK
+                "install the package openssl from the distribution, then restart the agent",
+                in_guest(facts, wish, by_hand(automatic)) if automatic else None,
+                link=UPDATE_LINK,
             )
         )
     elif cause.code == CONDITION:
@@ -114,6 +116,7 @@ def remedies(cause: Cause, facts: Facts, wish: Wish) -> tuple[NextStep, ...]:
 _SHOWN_BY_JOURNAL = ("L05", "L06", "L29", CONDITION)
 _REINSTALLED = (NOT_INSTALLED, "L06", "L07", "L08", "L09", CONFIG, INTERPRETER)
 _CURES = {
+    CONDITION: "take the condition out of the unit, and start the agent",
     "L13": "let the agent run extensions again",
     READ_ONLY: "make the file system writable again (check it first if the kernel reported errors)",
     NO_EXEC: "let programs be started from it again",

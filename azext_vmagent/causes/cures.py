@@ -9,24 +9,26 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from azext_vmagent.causes.agent import unit_name
-from azext_vmagent.causes.catalogue.network_interface import DOWN, NO_ADDRESS
+from azext_vmagent.causes.catalogue.agent_steps import APT_AGAIN
+from azext_vmagent.causes.catalogue.network_interface import DOWN, NO_ADDRESS, NO_ROUTES, STATIC_ADDRESS
 from azext_vmagent.facts.firewall_facts import BlockingRule
 from azext_vmagent.facts.guest_facts import GuestFacts
 from azext_vmagent.model import Cause
 
 START, ENABLE, UNMASK, RESET = "start-agent", "enable-agent", "unmask-agent", "reset-start-limit"
 THAW, RESTART, NO_DISABLE_FILE = "thaw-agent", "restart-agent", "remove-disable-file"
-EXECUTABLE, REINSTALL = "restore-executable", "reinstall-agent"
+EXECUTABLE, REINSTALL, SETTING = "restore-executable", "reinstall-agent", "remove-unit-setting"
 REMOVE_RULE, ALLOW, ROUTE, POLICY_RULE = "remove-rule", "allow-wire-server", "remove-route", "remove-policy-rule"
-UP, RENEW = "interface-up", "renew-dhcp"
+UP, RENEW, BACK_TO_DHCP = "interface-up", "renew-dhcp", "back-to-dhcp"
 DISABLE_FILE = "/var/lib/waagent/disable_agent"
 #: the order in which changes are made: what leads to the server first, the agent last
 ORDER = (
-    UP, POLICY_RULE, ROUTE, RENEW, REMOVE_RULE, ALLOW,
-    UNMASK, EXECUTABLE, REINSTALL, NO_DISABLE_FILE, THAW, RESET, ENABLE, START, RESTART,
+    UP, BACK_TO_DHCP, POLICY_RULE, ROUTE, RENEW, REMOVE_RULE, ALLOW,
+    UNMASK, SETTING, EXECUTABLE, REINSTALL, NO_DISABLE_FILE, THAW, RESET, ENABLE, START, RESTART,
 )  # fmt: skip
 #: whoever owns these rules writes them anew: a change belongs there
 MANAGED_BY = {"csf": "ConfigServer Firewall (csf)"}
@@ -44,25 +46,16 @@ class Step:
 
 def agent_cure(cause: Cause, guest: GuestFacts) -> tuple[Step, ...]:
     """What starts or wakes the agent again; empty where no change is right for every VM."""
-    unit = f"{unit_name(guest)}.service"
     if guest.service.has_systemd is False:
         return ()
-    if cause.slug == "agent-not-executable":
-        path = cause.culprit or ""
-        return (Step(EXECUTABLE, (path,)), *_started(unit, guest)) if _AGENTS_PROGRAM.fullmatch(path) else ()
-    if cause.code == "L05" and ": " in (cause.culprit or ""):  # a drop-in changes what is started: it would fail again
-        return ()
-    if cause.code in ("L04", "L06", "L25"):
-        package = _package(guest)
-        if package is None:
-            return ()
-        there = guest.service.load_state != "not-found"  # what brings the unit starts it as well
-        return (Step(REINSTALL, package), *(_started(unit, guest) if there else ()))
+    by_slug = _BY_SLUG.get(cause.slug) or _BY_CODE.get(cause.code)
+    if by_slug is not None:
+        return by_slug(cause, guest)
+    unit = _unit(guest)
     kinds = {
         "L01": (START,),
         "L02": (ENABLE, START),
         "L03": (UNMASK, ENABLE, START),
-        "L05": (RESET, START),
         "L28": (THAW,) if guest.service.frozen else (RESTART,),
         "L29": (START,),
         "L41": (NO_DISABLE_FILE, RESTART),
@@ -70,8 +63,78 @@ def agent_cure(cause: Cause, guest: GuestFacts) -> tuple[Step, ...]:
     return tuple(Step(kind, () if kind == NO_DISABLE_FILE else (unit,)) for kind in kinds)
 
 
+def _unit(guest: GuestFacts) -> str:
+    return f"{unit_name(guest)}.service"
+
+
+def _crashed(cause: Cause, guest: GuestFacts) -> tuple[Step, ...]:
+    """Not where a drop-in changes what is started: it would fail again."""
+    return () if ": " in (cause.culprit or "") else (Step(RESET, (_unit(guest),)), Step(START, (_unit(guest),)))
+
+
+def _made_executable(cause: Cause, guest: GuestFacts) -> tuple[Step, ...]:
+    path = cause.culprit or ""
+    return (Step(EXECUTABLE, (path,)), *_started(_unit(guest), guest)) if _AGENTS_PROGRAM.fullmatch(path) else ()
+
+
+def _interpreted(cause: Cause, guest: GuestFacts) -> tuple[Step, ...]:
+    """An execute bit comes back. Where the agent's program asks for a Python that is not there, the package brings the
+    program back; a Python of the distribution's own that is gone takes the package managers with it.
+    """
+    program, path = guest.program, cause.culprit or ""
+    if program.interpreter_state == "not-executable" and _PYTHON.fullmatch(path):
+        return (Step(EXECUTABLE, (path,)), *_started(_unit(guest), guest))
+    named_by_hand = program.interpreter_state == "missing" and path not in _DISTRIBUTIONS_PYTHON
+    return _reinstalled(cause, guest) if named_by_hand else ()
+
+
+def _reinstalled(_cause: Cause, guest: GuestFacts) -> tuple[Step, ...]:
+    package = _package(guest)
+    if package is None:
+        return ()
+    if guest.service.load_state != "not-found":
+        return (Step(REINSTALL, package), *_started(_unit(guest), guest))
+    unit = "walinuxagent.service" if package[0] == "apt-get" else "waagent.service"
+    return (Step(REINSTALL, package), Step(ENABLE, (unit,)), Step(START, (unit,)))
+
+
+def _with_openssl(_cause: Cause, guest: GuestFacts) -> tuple[Step, ...]:
+    package = _package(guest)
+    return (Step(REINSTALL, (package[0], "openssl")), *_again(guest)) if package else ()
+
+
+def _without_setting(cause: Cause, guest: GuestFacts) -> tuple[Step, ...]:
+    """Takes out the lines of drop-ins that say so: those of the administrator, not a package's and not a slice's."""
+    unit, culprit = _unit(guest), cause.culprit or ""
+    key = culprit.partition(": ")[2].partition("=")[0].strip()
+    lines = [line for line in guest.service.drop_in_lines if line.setting.partition("=")[0].strip() == key]
+    folder = re.compile(
+        rf"/(?:etc|run)/systemd/system(?:\.control)?/{re.escape(unit)}\.d/[\w.@-]{{1,80}}\.conf", re.ASCII
+    )
+    if not key or not lines or not all(folder.fullmatch(line.path) and "***" not in line.setting for line in lines):
+        return ()
+    return (*(Step(SETTING, (unit, line.path, line.setting)) for line in lines), *_again(guest))
+
+
+def _again(guest: GuestFacts) -> tuple[Step, ...]:
+    return (Step(RESTART, (_unit(guest),)),) if guest.service.running else _started(_unit(guest), guest)
+
+
+_BY_SLUG: dict[str, Callable[[Cause, GuestFacts], tuple[Step, ...]]] = {"agent-not-executable": _made_executable}
+_BY_CODE: dict[str, Callable[[Cause, GuestFacts], tuple[Step, ...]]] = {
+    "L04": _reinstalled,
+    "L05": _crashed,
+    "L06": _reinstalled,
+    "L21": _with_openssl,
+    "L25": _reinstalled,
+    "L40": _without_setting,
+    "L43": _interpreted,
+    "N22": _without_setting,
+}
 #: where a distribution puts it; what lies elsewhere is somebody's own
 _AGENTS_PROGRAM = re.compile(r"/usr/(?:[A-Za-z0-9_-]{1,40}/){1,4}waagent", re.ASCII)
+_PYTHON = re.compile(r"/usr/(?:bin|libexec)/(?:platform-)?python[0-9.]{0,5}", re.ASCII)
+_DISTRIBUTIONS_PYTHON = ("/usr/bin/python3", "/usr/bin/python", "/usr/bin/python2", "/usr/libexec/platform-python")
 
 
 def _started(unit: str, guest: GuestFacts) -> tuple[Step, ...]:
@@ -167,9 +230,11 @@ def _kernel(rule: BlockingRule, words: list[str]) -> Step | None:
     return None
 
 
-def interface_cure(cause: Cause, guest: GuestFacts) -> tuple[Step, ...]:
-    """What brings the interface back; empty for a static address, a wrong gateway, a link without carrier: what sets
-    them is not seen, and it would set them again.
+def interface_cure(cause: Cause, guest: GuestFacts, given_address: str | None = None) -> tuple[Step, ...]:
+    """What brings the interface back; empty for a link without carrier.
+
+    A static address or a wrong gateway makes way for DHCP only where the guest's own configuration says DHCP: the
+    guest's program looks, for the probe does not.
     """
     primary = next(iter(guest.azure_interfaces), None)
     if primary is None:
@@ -177,7 +242,10 @@ def interface_cure(cause: Cause, guest: GuestFacts) -> tuple[Step, ...]:
     renew = renewal(primary.name, guest)
     if cause.code == DOWN.code and primary.admin_up is False:
         return (Step(UP, (primary.name,)), renew)
-    return (renew,) if cause.code == NO_ADDRESS.code and not primary.addresses else ()
+    if cause.code == NO_ADDRESS.code:
+        return () if primary.addresses else (renew,)
+    by_hand_set = cause.code in (STATIC_ADDRESS.code, NO_ROUTES.code) or cause.slug == "gateway-wrong"
+    return (Step(BACK_TO_DHCP, (primary.name, _dhcp_client(guest), given_address or "-")),) if by_hand_set else ()
 
 
 def renewal(device: str, guest: GuestFacts) -> Step:
@@ -218,6 +286,14 @@ def _line(step: Step) -> str:
             "NetworkManager": f"nmcli device reapply {first}",
             "networkd": f"networkctl reconfigure {first}",
         }.get(step.arguments[1], f"dhclient {first}")
+    if step.kind == SETTING:
+        path, text = step.arguments[1], re.sub(r"([][\\.*^$/])", r"\\\1", step.arguments[2])
+        return f"sed -i {shlex.quote(f'/^[[:blank:]]*{text}$/d')} {shlex.quote(path)} && systemctl daemon-reload"
+    if step.kind == BACK_TO_DHCP:
+        return {
+            "NetworkManager": f"nmcli connection up ifname {first}",
+            "networkd": f"networkctl reconfigure {first}",
+        }.get(step.arguments[1], f"ip -4 addr flush dev {first} && dhclient {first}")
     if step.kind == UP:
         return f"ip link set {first} up"
     if step.kind == EXECUTABLE:
@@ -233,9 +309,8 @@ _SYSTEMCTL = {
     THAW: "thaw",
     RESTART: "restart",
 }
-#: Debian keeps a deleted configuration file deleted unless told otherwise
 _INSTALL = {
-    "apt-get": "apt-get install --reinstall -y -o Dpkg::Options::=--force-confmiss {}",
+    "apt-get": APT_AGAIN + " {}",
     "zypper": "zypper install -f -y {}",
     "dnf": "dnf reinstall -y {} || dnf install -y {}",
 }

@@ -8,7 +8,7 @@ from azext_vmagent.facts.probe_answer import posix_checksum
 
 #: history expansion of an interactive shell would take an exclamation mark for itself, even in a here-document
 _MARK, _STANDS_FOR_MARK = "!", "@21@"
-_REPAIR = ("repair", "repair_agent", "repair_network")
+_REPAIR = ("repair", "repair_files", "repair_agent", "repair_network", "repair_interface")
 _PASTE = """\
 # Paste all of this at once into a root shell in the virtual machine: sh, dash, bash or busybox. Another user gets sudo.
 # It reads, changes nothing, and ends within 8 seconds. Copy what it prints (from vmagent-probe to end) to a file, then:

@@ -105,6 +105,7 @@ act() {
         remove-disable-file) disable_file ;;
         restore-executable) executable "$@" ;;
         reinstall-agent) reinstall "$@" ;;
+        remove-unit-setting) setting "$@" ;;
         remove-rule | allow-wire-server)
             tool=$1
             shift
@@ -122,19 +123,20 @@ act() {
         remove-policy-rule) policy_rule "$@" ;;
         interface-up) interface "$@" ;;
         renew-dhcp) dhcp "$@" ;;
+        back-to-dhcp) back_to_dhcp "$@" ;;
         *) detail='no such action'; return 1 ;;
     esac
 }
 
 # Rules and routes: what may cut a guest off. An interface that was brought up is not taken down by itself.
 is_network() {
-    case $(printf '%b' "$(head -n 1 "$dir/plan.$1")") in
-        remove-r* | remove-policy-rule | allow-wire-server) return 0 ;;
-    esac
+    case $(kind_of "$1") in remove-r* | remove-policy-rule | allow-wire-server | back-to-dhcp) return 0 ;; esac
     return 1
 }
 
+kind_of() { printf '%b' "$(head -n 1 "$dir/plan.$1")"; }
 numbers() { sort "$1" "$dir/numbers"; }
+planned() { for one in $(numbers -n); do [ "$(kind_of "$one")" != "$1" ] || return 0; done; return 1; }
 
 # Takes the actions back that were begun, the last one first; all of them, or those about the network.
 take_back() {
@@ -207,13 +209,29 @@ snapshot() {
 others() {
     for file in "$dir/before"/*.list; do
         [ -e "$file" ] || continue
+        case $file in */route.list) ! planned back-to-dhcp || continue ;; esac
+        calm "$file" >"$dir/was" && calm "$1/${file##*/}" >"$dir/is" || return 1
         awk -v gone="$2" -v new="$3" '
             FILENAME == ARGV[1] { was[++n] = $0; next }
             i < n && was[i + 1] == $0 { i++; next }
             new > 0 && /168\.63\.129\.16/ && /[^.0-9](80|32526)([^.0-9]|$)/ && /accept|ACCEPT|allow/ { new--; next }
             { while (i < n && was[i + 1] != $0) { i++; gone-- } if (i < n) i++; else gone = -1 }
-            END { exit (gone - (n - i) < 0) }' "$file" "$1/${file##*/}" || { echo "${file##*/}" >>"$dir/differs"; return 1; }
+            END { exit (gone - (n - i) < 0) }' "$dir/was" "$dir/is" || { echo "${file##*/}" >>"$dir/differs"; return 1; }
     done
+}
+
+# A listing without what panic mode itself put there: a table of its own with two empty chains that drop, or, with iptables,
+# the policies of all chains (firewalld core/nftables.py and core/ipXtables.py, build_set_policy_rules).
+calm() {
+    case $panicked:${1##*/} in
+        yes:nft.list) awk '
+            /^table inet firewalld_policy_drop [{]$/ { panic = 1; next }
+            panic && /^}$/ { panic = 0; next }
+            panic && (/^$/ || /^\t}$/ || /^\tchain raw_(prerouting|output) [{]$/ || /^\t\ttype filter hook (prerouting|output) priority [^;]*; policy drop;$/) { next }
+            { print }' "$1" ;;
+        yes:ip*tables*.list) if grep -qs '^FirewallBackend=iptables' /etc/firewalld/firewalld.conf; then sed 's/^\(:[A-Z]*\) [A-Z]*$/\1/' "$1"; else cat "$1"; fi ;;
+        *) cat "$1" ;;
+    esac
 }
 
 # --- the whole -------------------------------------------------------------------------------------------------------
@@ -327,7 +345,7 @@ main() {
     export LC_ALL PATH
     umask 077
     trap '' HUP PIPE
-    started=$(date +%s) said=''
+    started=$(date +%s) said='' panicked=no
     read_plan || { echo 'vmagent-repair: this is no plan'; exit 1; }
     [ "$1" != watchdog ] || { watch "$@" >/dev/null; exit; }
     printf 'vmagent-repair 1\n' 2>/dev/null
@@ -406,7 +424,7 @@ after_network() {
     for at in $(numbers -n); do
         marked "applying $at" || continue
         case $(printf '%b' "$(tr '\n' ' ' <"$dir/plan.$at")") in
-            remove-rule\ *panic*) gone=$((gone + 20)) ;; # a table of its own
+            remove-rule\ *panic*) panicked=yes ;;
             remove-rule\ *ufw*) gone=$((gone + 2)) ;;
             remove-r* | remove-policy*) gone=$((gone + 1)) ;;
             allow*) new=$((new + 2)) ;;

@@ -25,7 +25,11 @@ service() {
     case $unit in walinuxagent.service | waagent.service) ;; *) detail='not a unit of the agent'; return 1 ;; esac
     case $phase in
         precheck)
-            [ "$(shown LoadState)" != not-found ] || { detail='there is no such unit'; return 2; }
+            if [ "$(shown LoadState)" = not-found ]; then
+                if planned reinstall-agent; then detail='the package brings it'; return 0; fi
+                detail='there is no such unit'
+                return 2
+            fi
             case $kind in
                 start-agent) [ "$(shown ActiveState)" != active ] ;;
                 enable-agent) case $(shown UnitFileState) in enabled | static | linked | alias | generated) false ;; esac ;;
@@ -120,21 +124,63 @@ executable() {
 
 comes_up() { for program in /usr/sbin/waagent /usr/bin/waagent; do [ ! -x $program ] || case $(cd / && $program -version 2>&1) in *WALinuxAgent-*) return 0 ;; esac; done; return 1; }
 
+# Whether what the package brings is there and works: for the agent its program, its configuration and its unit.
+works_as_packaged() {
+    case $1 in
+        openssl) [ -n "$(openssl version)" ] ;;
+        *) comes_up && [ -e /etc/waagent.conf ] && for unit in walinuxagent.service waagent.service; do [ "$(shown LoadState)" = not-found ] || return 0; done && return 1 ;;
+    esac
+}
+
 # MANAGER PACKAGE
 reinstall() {
-    case $2 in walinuxagent | waagent | WALinuxAgent | python-azure-agent | python3-azure-agent) ;; *) detail='not a package of the agent'; return 1 ;; esac
+    case $2 in walinuxagent | waagent | WALinuxAgent | python-azure-agent | python3-azure-agent | openssl) ;; *) detail='not a package of the agent'; return 1 ;; esac
     case $phase in
-        precheck) have "$1" || { detail="there is no $1"; return 2; }; ! comes_up || { detail='it comes up'; return 3; } ;;
+        precheck) have "$1" || { detail="there is no $1"; return 2; }; ! works_as_packaged "$2" || { detail='it works'; return 3; } ;;
         backup) cp -p /etc/waagent.conf "$dir/$n.conf" || [ ! -e /etc/waagent.conf ] ;;
-        apply)
-            case $1 in
-                apt-get) DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Options::=--force-confold -o DPkg::Lock::Timeout=60 install --reinstall "$2" ;;
-                dnf | yum) "$1" -q -y reinstall "$2" || "$1" -q -y install "$2" ;;
-                zypper) zypper --non-interactive install --force "$2" ;;
-                *) detail='no such package manager'; return 1 ;;
-            esac </dev/null >"$dir/$n.packages" 2>&1
-            ;;
-        verify) comes_up ;;
+        apply) install_package "$@" </dev/null >"$dir/$n.packages" 2>&1 || { why_not_installed; return 1; } ;;
+        verify) works_as_packaged "$2" || { detail='installed, and it does not work'; return 1; } ;;
         undo) detail='a package is not taken back'; return 3 ;;
+    esac
+}
+
+# Everything is fetched before anything is changed; no other package is removed. A configuration that was deleted comes
+# back, one that was changed stays (dpkg(1), --force-confmiss and --force-confold).
+install_package() {
+    case $1 in
+        apt-get)
+            fetched "$2" || { apt 90 update && fetched "$2"; } || return 1
+            DEBIAN_FRONTEND=noninteractive apt '' --no-remove -o Dpkg::Options::=--force-confold -o Dpkg::Options::=--force-confmiss install --reinstall "$2"
+            ;;
+        dnf | yum) "$1" -q -y reinstall "$2" || "$1" -q -y install "$2" ;;
+        zypper) zypper --non-interactive install --force "$2" ;;
+        *) detail='no such package manager'; return 1 ;;
+    esac
+}
+
+# apt SECONDS|'' WORDS: what only fetches may be ended at any time.
+apt() {
+    limit=${1:+timeout $1}
+    shift
+    # shellcheck disable=SC2086 # words of ours or none
+    $limit apt-get -q -y -o DPkg::Lock::Timeout=60 -o Acquire::Retries=0 -o Acquire::http::Timeout=10 -o Acquire::https::Timeout=10 "$@"
+}
+
+# The words of its answer are read: it says 0 where it could not install again (apt 2.6).
+fetched() {
+    words=$(apt 150 --no-remove -d install --reinstall "$1" 2>&1)
+    code=$?
+    printf '%s\n' "$words"
+    case $words in *'einstallation of '*' is not possible'*) return 1 ;; esac
+    return $code
+}
+
+why_not_installed() {
+    case $(tail -n 20 "$dir/$n.packages") in
+        *'Could not get lock'* | *'held by process'* | *'System management is locked'* | *'waiting for it to exit'*) detail='the package manager is in use' ;;
+        *'emporary failure resolving'* | *'ould not resolve'* | *'ould not connect'* | *'onnection timed out'* | *'nable to connect'* | *'annot download'* | *'etwork is unreachable'*)
+            detail='no package source is reached' ;;
+        *'nable to locate package'* | *'is not possible'* | *'no installation candidate'* | *'No match for argument'* | *'No provider of'*)
+            detail='no package source has it' ;;
     esac
 }

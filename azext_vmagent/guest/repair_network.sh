@@ -49,10 +49,11 @@ remove_iptables() {
             find_line "$text" <"$dir/$n.chain" >"$dir/$n.rule"
             [ -s "$dir/$n.rule" ] || return 2
             rule=$(cut -d ' ' -f 2- "$dir/$n.rule")
-            change_iptables "-D ${rule#-A }"
+            unsave_iptables && change_iptables "-D ${rule#-A }"
             ;;
         verify) fewer ;;
         undo)
+            line_back || return 1
             fewer || { detail='it is there'; return 3; }
             rule=$(cut -d ' ' -f 2- "$dir/$n.rule")
             read -r at_line _ <"$dir/$n.rule"
@@ -142,11 +143,12 @@ remove_nft() {
         apply)
             nft_rules | grep -n " # handle $handle\$" | sed 's/ # handle [0-9]*$//; s/:/ /' >"$dir/$n.rule"
             [ "$(cut -d ' ' -f 2- "$dir/$n.rule" | plain)" = "$(printf '%s\n' "$text" | plain)" ] || { detail='it changed'; return 2; }
-            nft delete rule "$family" "$table" "$chain" handle "$handle"
+            unsave_nft && nft delete rule "$family" "$table" "$chain" handle "$handle"
             ;;
         verify) [ -z "$(nft_rule "$handle")" ] ;;
         undo)
             [ -s "$dir/$n.rule" ] || return 3
+            line_back || return 1
             [ -z "$(nft_rule "$handle")" ] || { detail='it is there'; return 3; }
             read -r at_line _ <"$dir/$n.rule"
             rule=$(cut -d ' ' -f 2- "$dir/$n.rule")
@@ -311,62 +313,3 @@ policy_rule() {
 }
 
 same_rule() { ip -4 rule show | sed 's/[ \t][ \t]*/ /g; s/ $//' | find_line "$priority: $*"; }
-
-# --- interfaces: NAME; to renew: NAME MANAGER or - -------------------------------------------------------------------------
-
-interface() {
-    case $1 in '' | -*) return 1 ;; esac
-    ip link show dev "$1" >/dev/null || { detail='there is no such interface'; return 2; }
-    case $phase in
-        precheck) ! is_up "$1" || { detail='already so'; return 3; } ;;
-        backup) ;;
-        apply) ip link set dev "$1" up ;;
-        verify) for _ in 1 2 3 4 5; do ! is_up "$1" || return 0; sleep 1; done; return 1 ;;
-        undo) ip link set dev "$1" down ;;
-    esac
-}
-
-is_up() { case $(ip -o link show dev "$1") in *[\<,]UP[,\>]*) ;; *) return 1 ;; esac; }
-
-dhcp() {
-    case $1 in '' | -*) return 1 ;; esac
-    case $phase in
-        precheck)
-            ip link show dev "$1" >/dev/null || { detail='there is no such interface'; return 2; }
-            ! has_address "$1" || { detail='it has an address'; return 3; }
-            [ -n "$(manager "$2")" ] || { detail='nothing here does DHCP'; return 1; }
-            ;;
-        backup) ;;
-        apply)
-            by=$(manager "$2")
-            case $by in
-                networkd) networkctl renew "$1" || networkctl reconfigure "$1" ;;
-                NetworkManager) nmcli -w 30 device connect "$1" ;;
-                wicked) wicked ifup "$1" ;;
-                ifupdown) ifdown --force "$1"; ifup --force "$1" ;;
-                dhclient) dhclient -1 "$1" ;;
-                dhcpcd) dhcpcd -n "$1" ;;
-            esac </dev/null >/dev/null
-            ;;
-        verify) for _ in 1 2 3 4 5 6 7 8 9 10; do ! has_address "$1" || return 0; sleep 2; done; detail='no address after 20 s'; return 1 ;;
-        undo) detail='a lease is not taken back'; return 3 ;;
-    esac
-}
-
-has_address() { case $(ip -4 -o addr show dev "$1" scope global) in *' inet '*) ;; *) return 1 ;; esac; }
-
-# What manages the interface: as the plan says, else what runs here.
-manager() {
-    case $1 in
-        networkd | NetworkManager | wicked | ifupdown | dhclient | dhcpcd) echo "$1"; return ;;
-        -) ;;
-        *) return ;;
-    esac
-    if systemctl -q is-active NetworkManager.service; then echo NetworkManager
-    elif systemctl -q is-active systemd-networkd.service; then echo networkd
-    elif systemctl -q is-active wicked.service; then echo wicked
-    elif have ifup && [ -e /etc/network/interfaces ]; then echo ifupdown
-    elif have dhclient; then echo dhclient
-    elif have dhcpcd; then echo dhcpcd
-    fi
-}

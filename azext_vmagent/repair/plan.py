@@ -13,7 +13,7 @@ from azext_vmagent.facts.firewall_facts import BlockingRule
 from azext_vmagent.facts.guest_facts import Connect, GuestFacts
 from azext_vmagent.facts.reading import Facts
 from azext_vmagent.flow import Diagnosis
-from azext_vmagent.model import Cause, Scenario, Verdict
+from azext_vmagent.model import Scenario, Verdict
 from azext_vmagent.repair import refusals
 from azext_vmagent.repair.actions import azure, guest_action
 from azext_vmagent.repair.model import AZURE, Permission, RepairPlan
@@ -47,7 +47,8 @@ def _in_the_guest(facts: Facts, verdict: Verdict, allowed: Collection[Permission
     if refusal is not None:
         return RepairPlan(refusal=refusal)
     named = [cause for cause in (verdict.cause, *verdict.other_causes) if cause is not None]
-    cures = [(cause, _cure(cause, guest)) for cause in named]
+    given = facts.network.private_address if facts.network else None
+    cures = [(cause, agent_cure(cause, guest) or interface_cure(cause, guest, given)) for cause in named]
     rules = [step for rule in blocking if (step := rule_cure(rule)) is not None]
     if not rules and not (cures and cures[0][1]):
         if verdict.scenario is Scenario.NETWORK_DOWN:
@@ -75,10 +76,6 @@ def _blocking(guest: GuestFacts) -> Iterator[BlockingRule]:
         failed = bool(outcomes.difference(untested)) or bool(guest.log.failures)
         if failed and Connect.OK not in outcomes:
             yield rule
-
-
-def _cure(cause: Cause, guest: GuestFacts) -> tuple[Step, ...]:
-    return agent_cure(cause, guest) or interface_cure(cause, guest)
 
 
 def _in_order(steps: Iterable[Step]) -> list[Step]:

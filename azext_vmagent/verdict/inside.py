@@ -8,6 +8,7 @@ from dataclasses import replace
 from azext_vmagent.causes import agent, agent_idle, agent_remedies, boot, network, platform, unit_network, wire_server
 from azext_vmagent.causes.access import diagnose_again, in_guest
 from azext_vmagent.causes.catalogue.wire_server_agent import ONLY_32526
+from azext_vmagent.causes.cures import agent_cure, by_hand
 from azext_vmagent.channels.choice import Wish
 from azext_vmagent.facts.guest import Connect, GuestFacts
 from azext_vmagent.facts.instance_view import AgentStatus
@@ -211,6 +212,7 @@ def _unit_cut_off(
 ) -> Verdict:
     channel, unit = facts.guest_channel or "", shlex.quote(agent.unit_name(guest))
     late = facts.vm is not None and facts.vm.agent is AgentStatus.READY
+    cure = by_hand(agent_cure(cause, guest))
     return Verdict(
         Scenario.WIRE_SERVER_BLOCKED,
         Confidence.LIKELY if late and not guest.log.failures else Confidence.CERTAIN,
@@ -221,8 +223,10 @@ def _unit_cut_off(
         next_steps=(
             NextStep(
                 "take the setting out of the unit, then restart the agent",
-                in_guest(facts, wish, f"systemctl cat {unit}"),
-                effect="shows the unit with its drop-ins; after the change: systemctl daemon-reload, restart",
+                in_guest(facts, wish, cure or f"systemctl cat {unit}"),
+                effect="the agent reaches the Wire Server again"
+                if cure
+                else "shows the unit with its drop-ins; after the change: systemctl daemon-reload, restart",
                 risk="the setting may be there on purpose: tell whoever hardened this VM",
                 downtime="none",
                 link=wire_server.LINK,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from azext_vmagent.causes.agent_signs import complains
 from azext_vmagent.causes.catalogue.agent_steps import (
     AGENT,
+    APT_AGAIN,
     GUIDE,
     REPORTS_AGAIN,
     RESTART,
@@ -58,7 +59,7 @@ NO_OPENSSL = KnownCause(
     remedies=(
         Remedy(
             "install it on Debian, Ubuntu",
-            "apt-get install -y openssl && systemctl restart {unit}",
+            f"{APT_AGAIN} openssl && systemctl restart {{unit}}",
             effect=REPORTS_AGAIN,
         ),
         Remedy(

@@ -9,6 +9,9 @@ UPDATE = "azure/virtual-machines/extensions/update-linux-agent"
 AGENT = "azure/virtual-machines/extensions/agent-linux"
 VM_ASSIST = "troubleshoot/azure/virtual-machines/linux/linux-azure-guest-agent-tools-vmassist"
 
+#: a deleted configuration file comes back only when told so; one that was changed is kept
+APT_AGAIN = "apt-get install --reinstall -y -o Dpkg::Options::=--force-confold -o Dpkg::Options::=--force-confmiss"
+
 REPORTS_AGAIN = "the agent reports again within about a minute"
 
 SEE_WHY = Remedy(
@@ -23,7 +26,7 @@ UPDATE_AGENT = Remedy("update the agent", effect="replaces a version that has th
 REINSTALL = (
     Remedy(
         "on Debian and Ubuntu, install the package again (Debian 13 calls it waagent)",
-        "apt-get install --reinstall -y -o Dpkg::Options::=--force-confmiss walinuxagent",
+        f"{APT_AGAIN} walinuxagent",
         effect="puts program, Python module, unit and a deleted configuration back",
         link=UPDATE,
     ),

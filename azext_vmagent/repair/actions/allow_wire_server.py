@@ -12,10 +12,11 @@ KIND = "allow-wire-server"
 def action(arguments: tuple[str, ...], _facts: Facts) -> Action:
     """Arguments: TOOL and where the rule is, as guest/repair_network.sh reads it."""
     tool = arguments[0]
+    again = "; until the rules are loaded anew: add it where they are kept" if tool in ("iptables", "nft") else ""
     return Action(
         KIND,
         f"let tcp/80 and tcp/32526 to 168.63.129.16 past {NAMES.get(tool, tool)}  {rule_text(arguments)}",
-        "the agent reaches the Wire Server again; the rule itself stays",
+        f"the agent reaches the Wire Server again; the rule itself stays{again}",
         Risk.NONE,
         "none",
         1,

@@ -13,6 +13,12 @@ NAMES = {
 }
 UNKNOWN = "whether it comes back after a reboot is not known"
 _BOTH, _RUNTIME = "the permanent rule is removed as well", "runtime rule only, nothing permanent to remove"
+_SAVED = {
+    "iptables": "the same line goes from /etc/iptables/rules.v4 or /etc/sysconfig/iptables; what else sets it at boot,"
+    " if anything does, is not known",
+    "nft": "the same line goes from /etc/nftables.conf or /etc/sysconfig/nftables.conf; what else sets it at boot,"
+    " if anything does, is not known",
+}
 PROOF = "the Wire Server answers root on tcp/80 and tcp/32526, every other rule is as before, Azure reports Ready"
 
 
@@ -23,7 +29,7 @@ def kept(arguments: tuple[str, ...]) -> str:
         return _RUNTIME
     if tool.startswith("firewalld-"):
         return _BOTH if arguments[1] == "both" else _RUNTIME
-    return _BOTH if tool == "ufw" else UNKNOWN
+    return _BOTH if tool == "ufw" else _SAVED[tool]
 
 
 def rule_text(arguments: tuple[str, ...]) -> str:
