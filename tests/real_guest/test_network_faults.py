@@ -8,6 +8,7 @@ and queueing as they were.
 from __future__ import annotations
 
 import base64
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -80,13 +81,33 @@ def as_it_was(lab: Laboratory) -> str:
     return network_of(lab)
 
 
+#: what the agent lets in where it has to ask DHCP itself, and leaves there (osutil/default.py: allow_dhcp_broadcast)
+AGENTS_OWN = re.compile(r"^.*\budp .*dport 68 .*(?:accept|ACCEPT)\n", re.MULTILINE)
+#: a table of iptables that holds no rule, as its first rule leaves it behind: no change of the network
+EMPTY_TABLE = re.compile(
+    r"^table \S+ \S+ \{\n(?:\tchain \S+ \{\n\t\ttype .* policy accept;\n\t\}\n\n?)+\}\n", re.MULTILINE
+)
+
+
 def network_of(lab: Laboratory) -> str:
     """All that a fault of ours may change in the guest's network."""
-    return lab.lab(
+    seen = lab.lab(
         "sh",
-        "nft -s list ruleset 2>/dev/null; iptables-save | grep '^[-:]' | sed 's/ \\[.*//'; iptables-legacy-save;"
+        "nft -s list ruleset 2>/dev/null; iptables-save | grep '^[-:]' | grep -v '^:[A-Z]* ACCEPT '; iptables-legacy-save;"
         " ip -4 route show table all; ip -4 rule; ip -4 -o addr | cut -d'\\' -f1; tc qdisc show; ipset save",
     )
+    return unchanged(seen)
+
+
+def unchanged(listing: str) -> str:
+    """Without what is there or not by the agent's and iptables' own doing.
+
+    >>> base = "\\t\\ttype filter hook input priority filter; policy accept;\\n"
+    >>> rule = "\\t\\tmeta l4proto udp udp dport 68 counter accept\\n"
+    >>> unchanged(f"table ip filter {{\\n\\tchain INPUT {{\\n{base}{rule}\\t}}\\n}}\\n0:\\tfrom all lookup local\\n")
+    '0:\\tfrom all lookup local\\n'
+    """
+    return EMPTY_TABLE.sub("", AGENTS_OWN.sub("", listing))
 
 
 @pytest.fixture
