@@ -112,8 +112,9 @@ def _repair(context):
         arg_group=repair,
         nargs="+",
         arg_type=get_enum_type(["restart", "redeploy", "reset-nic"]),
-        help="With --repair --dry-run: plan with these, separated by spaces. This version plans and names them, and "
-        "leaves them to you.",
+        help="With --repair: what Azure may do to the virtual machine where the guest cannot be reached, separated by "
+        "spaces. restart: boot it again. redeploy: move it to another host; the temporary disk is lost. reset-nic: "
+        "change its private address and change it back, with two restarts. Nothing of it is done without being named.",
     )
 
 

@@ -39,9 +39,19 @@ def diagnose_one(
     azure = live_azure(cli_ctx, target.subscription)
     found = _diagnosed(azure, target, wish, timeout, console)
     if repair is not None:
-        return put_right(azure, found, repair, timeout, console)
+        return _put_right(azure, found, repair, timeout, console)
     console.show(found)
     return document(found)
+
+
+def _put_right(
+    azure: LiveAzure, found: Diagnosis, repair: RepairWish, timeout: float, console: Console
+) -> dict[str, Any]:
+    try:
+        return put_right(azure, found, repair, timeout, console)
+    except KeyboardInterrupt:
+        console.show_interrupted(azure.requests.withdrawn())
+        raise
 
 
 def _diagnosed(azure: LiveAzure, target: Target, wish: Wish, timeout: float, console: Console) -> Diagnosis:

@@ -20,6 +20,7 @@ from azext_vmagent.causes.findings import findings
 from azext_vmagent.causes.known_cause import Finding
 from azext_vmagent.channels import choice
 from azext_vmagent.channels.choice import Wish
+from azext_vmagent.channels.resource_manager import Change
 from azext_vmagent.channels.serial_console import ConsoleLogin
 from azext_vmagent.channels.ssh import PATIENCE_SECONDS, SshLogin
 from azext_vmagent.evidence.asking import NotAsked, Said, SourceFailed, ask_all, one_line
@@ -109,6 +110,12 @@ class Azure(Protocol):
         self, target: Target, log: bytes, login: ConsoleLogin, script: str, deadline: Deadline, insist: bool
     ) -> Said:
         """A script's stdout, through a login at the serial console."""
+
+    def resource(self, path: str, params: dict[str, str], deadline: Deadline) -> Said:
+        """GET of anything at the resource manager; its JSON object."""
+
+    def change(self, change: Change, deadline: Deadline, progress: Callable[[float], None]) -> Said:
+        """One change by Azure itself, sent once and followed until it is over."""
 
     def in_cloud_shell(self) -> bool:
         """Whether this runs in Azure Cloud Shell, which has no route into the VNet."""

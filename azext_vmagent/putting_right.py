@@ -15,8 +15,6 @@ from azext_vmagent.repairing import Waiting, repair, undo
 from azext_vmagent.report.document import document
 from azext_vmagent.report.repaired import repaired_lines
 
-_BY_AZURE = "what Azure does to a VM is left to you in this version: the command stands above"
-
 
 def put_right(azure: Azure, found: Diagnosis, wish: RepairWish, timeout: float, console: Console) -> dict[str, Any]:
     """The document of one VM after the repair, or of what was found where nothing was done."""
@@ -42,9 +40,7 @@ def _why_not(found: Diagnosis, planned: RepairPlan, wish: RepairWish, console: C
         return "the plan holds no change"
     if decision.consent is Consent.SHOW_ONLY:
         return "--dry-run"
-    if planned.channel == AZURE:
-        return _BY_AZURE
-    no_way = why_not(found.facts, found.wish)
+    no_way = None if planned.channel == AZURE else why_not(found.facts, found.wish)
     if no_way is not None:
         return no_way
     if decision.consent is Consent.MISSING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from azext_vmagent.carrying import carry
 from azext_vmagent.evidence.asking import ask
@@ -17,10 +17,11 @@ from azext_vmagent.facts.instance_view import AgentStatus, parse_vm
 from azext_vmagent.facts.reading import INSTANCE_VIEW, Facts
 from azext_vmagent.flow import Azure, Diagnosis, Watch, diagnose
 from azext_vmagent.model import Answer, State
-from azext_vmagent.repair.model import RepairPlan
+from azext_vmagent.repair.model import AZURE, RepairPlan
 from azext_vmagent.repair.outcome import TOOK, Repaired
 from azext_vmagent.repair.record import RepairRecord, Result, parse_record
 from azext_vmagent.repair.script import repair_script, undo_script
+from azext_vmagent.repairing_by_azure import by_azure
 
 #: saving, checking and the watchdog's confirmation, beside what each action takes
 RUN_SECONDS = 120.0
@@ -38,6 +39,8 @@ class Waiting:
 
 def repair(azure: Azure, before: Diagnosis, plan: RepairPlan, waiting: Waiting, watch: Watch) -> Repaired:
     """Carry out the plan through the login that looked inside, then wait and look again."""
+    if plan.channel == AZURE:
+        return _seen_again(azure, before, by_azure(azure, before, plan, watch), waiting, watch)
     minutes = sum(action.minutes for action in plan.actions)
     return _run(azure, before, repair_script(plan.actions), RUN_SECONDS + 60.0 * minutes, waiting, watch)
 
@@ -57,6 +60,15 @@ def _run(azure: Azure, before: Diagnosis, script: str, seconds: float, waiting: 
     ready_after = _until_ready(azure, before.facts, waiting, watch) if done.took else None
     after = diagnose(azure, before.facts.target, before.wish, waiting.diagnosis, watch)
     return Repaired(carried, record, ready_after, after)
+
+
+def _seen_again(azure: Azure, before: Diagnosis, done: Repaired, waiting: Waiting, watch: Watch) -> Repaired:
+    """What Azure did, with its word and a second look; nothing to look at where nothing was done, or is not over."""
+    if waiting.ready <= 0 or done.record.result in (Result.REFUSED, Result.CHANGED, Result.GOING_ON):
+        return done
+    ready_after = _until_ready(azure, before.facts, waiting, watch) if done.took else None
+    after = diagnose(azure, before.facts.target, before.wish, waiting.diagnosis, watch)
+    return replace(done, ready_after=ready_after, after=after)
 
 
 def _state(carried: Answer, record: RepairRecord) -> State:

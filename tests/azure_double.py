@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
+from azext_vmagent.channels.resource_manager import Change
 from azext_vmagent.channels.serial_console import ConsoleLogin
 from azext_vmagent.channels.ssh import SshLogin
 from azext_vmagent.evidence.asking import Said, SourceFailed
@@ -100,6 +101,10 @@ _WELL, _HEALTHY, _OPEN = answers(WELL), answers(vm()), answers(nic())
 _LOG, _AVAILABLE = answers(LOGIN_PROMPT), answers({"properties": {"availabilityState": "Available"}})
 
 
+def _not_there(_: Deadline) -> Any:
+    raise http_error(404, "ResourceNotFound", "The Resource was not found.")
+
+
 @dataclass
 class AzureDouble:
     """Implements ``flow.Azure``. The default is a healthy VM whose SSH server greets and whose guest answers well."""
@@ -118,6 +123,10 @@ class AzureDouble:
     through_managed: Doing = _WELL
     screen: Doing = field(default_factory=lambda: raises(SourceFailed(State.FAILED, "no screenshot here", status=404)))
     asked: list[str] = field(default_factory=list)
+    #: GETs at the resource manager by the end of their path, and what its own changes do
+    resources: dict[str, Doing] = field(default_factory=dict)
+    changing: Callable[[Change], Said] = lambda _: ("done by Azure in 9 s", None)
+    changes: list[Change] = field(default_factory=list)
 
     def _asked(self, name: str, doing: Doing, deadline: Deadline) -> Said:
         self.asked.append(name)
@@ -163,6 +172,14 @@ class AzureDouble:
         self, _target: Target, _log: bytes, login: ConsoleLogin, _script: str, deadline: Deadline, _insist: bool
     ) -> Said:
         return self._asked(f"console of {login.user}", self.through_console, deadline)
+
+    def resource(self, path: str, _params: dict[str, str], deadline: Deadline) -> Said:
+        end = next((end for end in self.resources if path.endswith(end)), None)
+        return self._asked(path, self.resources[end] if end else _not_there, deadline)
+
+    def change(self, change: Change, _deadline: Deadline, _progress: Callable[[float], None]) -> Said:
+        self.changes.append(change)
+        return self.changing(change)
 
     def in_cloud_shell(self) -> bool:
         return self.cloud_shell

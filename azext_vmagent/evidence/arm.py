@@ -57,7 +57,7 @@ class ArmClient:
     def send(
         self, method: str, path: str, params: dict[str, str], deadline: Deadline, body: dict[str, Any] | None = None
     ) -> tuple[dict[str, str], int]:
-        """PUT or DELETE; (headers with names in lower case, status) of the acceptance, which nobody waits beyond.
+        """POST, PUT or DELETE; (headers with names in lower case, status) of the acceptance, which nobody waits beyond.
 
         Not tried again: what was sent twice would be done twice. Raises azure.core errors.
         """

@@ -6,14 +6,13 @@ Sources run in daemon threads: a call that does not come back is left behind, an
 from __future__ import annotations
 
 import queue
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from azext_vmagent.evidence.deadline import Deadline
-from azext_vmagent.facts.azure_refusals import refusal
+from azext_vmagent.facts.azure_refusals import missing_action, refusal
 from azext_vmagent.model import Answer, State
 
 #: what a source returns: the line for people and the value
@@ -21,7 +20,6 @@ Said = tuple[str, Any]
 
 #: levels of ``details`` that are read; Azure nests two or three
 _DEEPEST = 8
-_ACTION = re.compile(r"perform action '([^']+)'")
 
 
 class NotAsked(Exception):
@@ -88,8 +86,7 @@ def _http_failure(exc: Any) -> SourceFailed:
     text = text or str(exc.message)
     code, message = code or "HTTP error", one_line(text)
     if status in (401, 403):
-        said = _ACTION.search(text)
-        action = said.group(1) if said else None
+        action = missing_action(text)
         return SourceFailed(State.DENIED, f"{code} ({status}): {message}", action, status, refusal(code, action))
     if status == 429:
         return SourceFailed(State.FAILED, "Azure throttles this call (429)", status=status)

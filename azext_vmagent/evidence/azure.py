@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from azext_vmagent.channels import managed_run_command, run_command, serial_console, ssh
+from azext_vmagent.channels import managed_run_command, resource_manager, run_command, serial_console, ssh
 from azext_vmagent.channels.console_line import Line
 from azext_vmagent.channels.open_requests import OpenRequests
 from azext_vmagent.evidence import host_metrics, network, port, resource_health, screenshot, serial_log
@@ -111,6 +111,14 @@ class LiveAzure:
             return open_line(self._arm, self._token, target, deadline)
 
         return serial_console.run(reach, log, login, script, deadline, insist)
+
+    def resource(self, path: str, params: dict[str, str], deadline: Deadline) -> Said:
+        """GET of anything at the resource manager."""
+        return "asked", self._arm.get(path, params, deadline)
+
+    def change(self, change: resource_manager.Change, deadline: Deadline, progress: Callable[[float], None]) -> Said:
+        """One change by Azure itself, sent once and followed until it is over."""
+        return resource_manager.carry_out(self._arm, change, deadline, self.requests, progress)
 
     def in_cloud_shell(self) -> bool:
         """Whether this runs in Azure Cloud Shell (it sets ACC_CLOUD; azure-cli-core looks at the same)."""

@@ -39,12 +39,18 @@ class PortFacts:
 
 @dataclass(frozen=True)
 class NetworkFacts:
-    """The primary NIC. ``path_open``: do the rules let a caller from the Internet reach the port? None = not known."""
+    """The primary NIC. ``path_open``: do the rules let a caller from the Internet reach the port? None = not known.
+
+    ``configurations`` counts its IP configurations; ``dynamic`` names the addresses (private, public) that Azure may
+    give to others once the VM gives its place up; None = not known.
+    """
 
     public_address: str | None
     private_address: str | None
     path_open: bool | None
     path_reason: str
+    configurations: int | None = None
+    dynamic: tuple[str, ...] | None = None
 
 
 def way_is_open(port: PortFacts, network: NetworkFacts | None) -> bool:
@@ -67,10 +73,21 @@ def parse_nic(nic: dict[str, Any], port: int) -> NetworkFacts:
     public = _dict(primary.get("publicIPAddress"))
     address = _text(_dict(public.get("properties")).get("ipAddress"))
     private = _text(primary.get("privateIPAddress"))
+    count, dynamic = len(configurations) or None, _dynamic(primary, public)
     if address is None:
-        return NetworkFacts(None, private, None, "the VM has no public address")
+        return NetworkFacts(None, private, None, "the VM has no public address", count, dynamic)
     path_open, reason = _path(properties, _dict(primary.get("subnet")), public, port)
-    return NetworkFacts(address, private, path_open, reason)
+    return NetworkFacts(address, private, path_open, reason, count, dynamic)
+
+
+def _dynamic(primary: dict[str, Any], public: dict[str, Any]) -> tuple[str, ...] | None:
+    """Which addresses are allocated dynamically; None where one of them does not say how it is."""
+    said = {"private": primary.get("privateIPAllocationMethod")}
+    if public:
+        said["public"] = _dict(public.get("properties")).get("publicIPAllocationMethod")
+    if not all(isinstance(method, str) for method in said.values()):
+        return None
+    return tuple(name for name, method in said.items() if str(method).lower() == "dynamic")
 
 
 def _path(nic: dict[str, Any], subnet: dict[str, Any], public: dict[str, Any], port: int) -> tuple[bool | None, str]:

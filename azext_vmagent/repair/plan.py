@@ -15,8 +15,9 @@ from azext_vmagent.facts.reading import Facts
 from azext_vmagent.flow import Diagnosis
 from azext_vmagent.model import Scenario, Verdict
 from azext_vmagent.repair import refusals
-from azext_vmagent.repair.actions import azure, guest_action
-from azext_vmagent.repair.model import AZURE, Permission, RepairPlan
+from azext_vmagent.repair.actions import guest_action
+from azext_vmagent.repair.model import Permission, RepairPlan
+from azext_vmagent.repair.plan_by_azure import plan_by_azure
 
 _INSIDE = (Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED, Scenario.AGENT_DEGRADED, Scenario.NETWORK_DOWN)
 
@@ -31,12 +32,12 @@ def plan(diagnosis: Diagnosis, allowed: Collection[Permission] = (), by_hand: bo
     if refusal is not None:
         return RepairPlan(refusal=refusal)
     if verdict.scenario not in _INSIDE:
-        return _by_azure(facts, verdict, allowed)
+        return plan_by_azure(facts, verdict, allowed)
     refusal = refusals.in_the_guest(facts, verdict)
     if refusal is None:
         return _in_the_guest(facts, verdict, allowed, by_hand)
     if verdict.scenario is Scenario.NETWORK_DOWN:
-        return _by_azure(facts, verdict, allowed)
+        return plan_by_azure(facts, verdict, allowed)
     return RepairPlan(refusal=refusal)
 
 
@@ -52,7 +53,7 @@ def _in_the_guest(facts: Facts, verdict: Verdict, allowed: Collection[Permission
     rules = [step for rule in blocking if (step := rule_cure(rule)) is not None]
     if not rules and not (cures and cures[0][1]):
         if verdict.scenario is Scenario.NETWORK_DOWN:
-            return _by_azure(facts, verdict, allowed)
+            return plan_by_azure(facts, verdict, allowed)
         return RepairPlan(refusal=refusals.no_safe_cure(facts, verdict))
     if verdict.scenario is Scenario.AGENT_STOPPED and not cures[0][1]:
         return RepairPlan(refusal=refusals.no_safe_cure(facts, verdict))
@@ -84,23 +85,3 @@ def _in_order(steps: Iterable[Step]) -> list[Step]:
     restarted = {step.arguments[:1] for step in once if step.kind == RESTART}
     wanted = [step for step in once if step.kind != START or step.arguments[:1] not in restarted]
     return sorted(wanted, key=lambda step: ORDER.index(step.kind))
-
-
-def _by_azure(facts: Facts, verdict: Verdict, allowed: Collection[Permission]) -> RepairPlan:
-    """The first of the verdict's next steps that Azure carries out and the user allows, else the first of them.
-
-    A step that comes after an offline repair would only boot what is broken once more.
-    """
-    if facts.vm is None:
-        return RepairPlan(refusal=refusals.no_safe_cure(facts, verdict))
-    found = []
-    for step in verdict.next_steps:
-        action = azure.action(step, facts.vm)
-        if action is None and (step.command or "").startswith("az vm repair "):
-            break
-        if action is not None and not (facts.vm.ephemeral_os_disk and action.allow is not Permission.RESTART):
-            found.append(action)
-    if not found:
-        return RepairPlan(refusal=refusals.no_safe_cure(facts, verdict))
-    chosen = next((action for action in found if action.allow in allowed), found[0])
-    return RepairPlan((chosen,), AZURE)

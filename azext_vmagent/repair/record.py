@@ -46,6 +46,9 @@ class Result(str, Enum):
     LOCKED = "locked"
     NOT_ROOT = "not-root"
     NO_PLACE = "no-place"  # nothing can be saved in the guest, so nothing was changed
+    REFUSED = "refused"  # Azure refused it: nothing was changed
+    GOING_ON = "going-on"  # Azure has not ended it, and nobody waits for it any longer
+    HALF_DONE = "half-done"  # some of what Azure was to do is done; commands finish it
     UNKNOWN = "unknown"  # it ended before it said so, or its word is new
 
 

@@ -24,7 +24,11 @@ CARRIERS = (SSH, RUN_COMMAND, MANAGED_RUN_COMMAND, SERIAL_CONSOLE)
 #: what ``guest/repair.sh`` takes
 MOST_ACTIONS, MOST_BYTES = 12, 800
 #: what Azure calls a VM that it is at work on
-_AT_WORK = frozenset({"updating", "creating", "deleting", "migrating"})
+AT_WORK = frozenset({"updating", "creating", "deleting", "migrating"})
+EPHEMERAL = (
+    "ephemeral-os-disk",
+    "the OS disk is ephemeral: redeploying, deallocating or resetting the interface would erase it",
+)
 _NO_FAULT = {
     Scenario.HEALTHY: ("healthy", "the agent is healthy: there is nothing to repair"),
     Scenario.NO_AGENT_EXPECTED: ("no-agent-by-design", "this VM was made without an agent: that is no fault"),
@@ -45,7 +49,7 @@ def before_any_change(diagnosis: Diagnosis) -> Refusal | None:
         )
     if vm.power and not vm.running:
         return Refusal("vm-not-running", f"the VM is {vm.power}: nothing in it can be repaired", verdict.next_steps)
-    if vm.provisioning in _AT_WORK:
+    if vm.provisioning in AT_WORK:
         why = f"Azure is at work on the VM ({vm.provisioning}): a second change on top could make it worse"
         return Refusal("vm-updating", why, (NextStep("wait until that has ended, then ask again", _command(facts)),))
     if verdict.scenario in _NO_FAULT:
@@ -134,8 +138,7 @@ def no_safe_cure(facts: Facts, verdict: Verdict) -> Refusal:
     """A cause that a person has to weigh; the ephemeral OS disk is named where it is what forbids the cure."""
     vm = facts.vm
     if vm is not None and vm.ephemeral_os_disk and verdict.scenario in _FROM_OUTSIDE:
-        why = "the OS disk is ephemeral: redeploying, deallocating or resetting the interface would erase it"
-        return Refusal("ephemeral-os-disk", why, verdict.next_steps)
+        return Refusal(*EPHEMERAL, verdict.next_steps)
     cause = f"{verdict.cause.title} ({verdict.cause.code})" if verdict.cause else verdict.summary
     if verdict.scenario is Scenario.PLATFORM:
         return Refusal("platform-side", f"nothing on the VM needs a change: {cause}", verdict.next_steps)

@@ -106,8 +106,13 @@ def _repair(plan: RepairPlan | None, done: Repaired | None, before: Diagnosis | 
         "plan": _plan(plan) if plan is not None else None,
         "applied": _applied(done) if done is not None else None,
         "verified": _verified(done, before) if done is not None and before is not None else None,
-        "undo": printable(undo_command(before)) if done is not None and before is not None and done.took else None,
+        "undo": printable(undo_command(before)) if done is not None and before is not None and _undone(done) else None,
     }
+
+
+def _undone(done: Repaired) -> bool:
+    """There is something in the guest that --undo takes back; what Azure did has its own way back, or none."""
+    return done.took and not done.by_azure
 
 
 def _applied(done: Repaired) -> Document:
@@ -122,6 +127,7 @@ def _applied(done: Repaired) -> Document:
             {"action": step.action, "phase": step.phase, "outcome": step.outcome, "detail": safe(step.detail)}
             for step in record.steps
         ],
+        "nextSteps": [_step(step) for step in done.advice],
     }
 
 

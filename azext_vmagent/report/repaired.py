@@ -12,6 +12,7 @@ from azext_vmagent.repair.outcome import Repaired
 from azext_vmagent.repair.record import RepairRecord, Result
 from azext_vmagent.report.layout import Style, entry
 from azext_vmagent.report.redaction import safe
+from azext_vmagent.report.repaired_by_azure import repaired_by_azure_lines
 
 _NOT = {
     Result.CHANGED: "the guest is no longer as it was in the plan: nothing more was changed; ask again",
@@ -41,6 +42,8 @@ def undo_command(before: Diagnosis) -> str:
 
 def repaired_lines(before: Diagnosis, done: Repaired, style: Style) -> list[str]:
     """``Repaired: web-03 is Ready again after 21 s (was: …)``, or what is still wrong; with the command to undo it."""
+    if done.by_azure:
+        return repaired_by_azure_lines(before, done, style)
     record, name = done.record, before.facts.target.name
     was = f"was: {before.verdict.scenario.value}"
     if record.result is Result.UNDONE:

@@ -139,7 +139,8 @@ def test_neither_is_the_reset_of_an_interface_and_the_report_does_not_offer_it()
     found = diagnosis(seen)
     assert found.verdict.scenario is Scenario.NETWORK_DOWN
     assert not any("reset-nic" in (step.command or "") for step in found.verdict.next_steps)
-    assert [action.kind for action in plan(found, [Permission.RESET_NIC]).actions] == ["restart"]
+    assert refused(plan(found, [Permission.RESET_NIC])) == "ephemeral-os-disk"
+    assert [action.kind for action in plan(found, [*Permission]).actions] == ["restart"]
     roomy = replace(seen, vm=NOT_READY)
     assert [action.kind for action in planned(roomy, Permission.RESET_NIC).actions] == ["reset-nic"]
 
