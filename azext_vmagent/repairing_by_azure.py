@@ -6,6 +6,7 @@ it is always said: done, refused (nothing was changed), still going on, or half 
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -35,6 +36,8 @@ SECONDS = {Permission.RESTART: 600.0, Permission.REDEPLOY: 2400.0, Permission.RE
 #: reading the VM again, the locks, the interface
 READ_SECONDS = 30.0
 LOCKS_VERSION = "2016-09-01"
+#: a refusal names one or two
+MOST_SCOPES = 3
 
 
 @dataclass(frozen=True)
@@ -94,16 +97,15 @@ def _one_change(azure: Azure, facts: Facts, action: Action, deadline: Deadline, 
     try:
         words, _ = azure.change(change, deadline, _progress(action, watch))
     except Exception as exc:  # pylint: disable=broad-except  # each becomes an end
-        return _ended_badly(azure, facts, failure(exc), facts.target.id, NextStep("wait for its end", wait))
+        return _ended_badly(azure, facts, failure(exc), NextStep("wait for its end", wait))
     return End(Result.APPLIED, words, steps=(Step(1, "apply", "ok"),))
 
 
-def _ended_badly(azure: Azure, facts: Facts, failed: SourceFailed, resource: str, wait: NextStep) -> End:
+def _ended_badly(azure: Azure, facts: Facts, failed: SourceFailed, wait: NextStep) -> End:
     said = failed.value if isinstance(failed.value, AzureSaid) else AzureSaid(sent=True)
     if failed.state is State.TIMED_OUT and said.sent and not said.code:
         return End(Result.GOING_ON, failed.detail, (wait,), (Step(1, "apply", "failed", "not over"),))
-    locks = _locks(azure, resource) if said.code.lower() == "scopelocked" else ()
-    words, advice = explained(said, failed.detail, facts, locks)
+    words, advice = explained(said, failed.detail, facts, _locks(azure, said))
     if not said.sent:
         return End(Result.REFUSED, f"nothing was done: {words}", advice, (Step(1, "apply", "failed", words),))
     if not said.code or (said.status or 0) >= 500:  # no answer, or none that tells
@@ -114,14 +116,15 @@ def _ended_badly(azure: Azure, facts: Facts, failed: SourceFailed, resource: str
     )
 
 
-def _locks(azure: Azure, resource: str) -> tuple[Lock, ...]:
-    """The locks' names, which the refusal need not hold; none where they may not be read."""
-    try:
-        path = f"{resource}/providers/Microsoft.Authorization/locks"
-        _, listed = azure.resource(path, {"api-version": LOCKS_VERSION}, Deadline.after(READ_SECONDS))
-    except Exception:  # pylint: disable=broad-except  # then the refusal's own words have to do
-        return ()
-    return read_locks(listed)
+def _locks(azure: Azure, said: AzureSaid) -> tuple[Lock, ...]:
+    """The locks at the scopes that the refusal names; none where they may not be read: its words have to do then."""
+    found: list[Lock] = []
+    for scope in said.locked[:MOST_SCOPES] if said.code.lower() == "scopelocked" else ():
+        path = f"{scope}/providers/Microsoft.Authorization/locks"
+        with contextlib.suppress(Exception):
+            _, listed = azure.resource(path, {"api-version": LOCKS_VERSION}, Deadline.after(READ_SECONDS))
+            found += read_locks(listed, scope)
+    return tuple(found)
 
 
 def _look(facts: Facts) -> NextStep:
@@ -150,7 +153,7 @@ class _NicReset:
                 return self._refused(seen)
             swap = nic_reset.free_address(self._availability(seen), seen.address)
         except Exception as exc:  # pylint: disable=broad-except  # nothing was changed yet
-            return self._refused(*self._words(failure(exc), nic_id))
+            return self._refused(*self._words(failure(exc)))
         if swap is None:
             return self._refused("Azure names no free address in the subnet, and the reset needs one for a moment")
         first = self._first(nic, seen, swap)
@@ -163,7 +166,7 @@ class _NicReset:
         except Exception as exc:  # pylint: disable=broad-except  # each becomes an end
             failed = failure(exc)
             said = failed.value if isinstance(failed.value, AzureSaid) else AzureSaid(sent=True)
-            words, advice = self._words(failed, seen.nic_id)
+            words, advice = self._words(failed)
             if not said.sent:
                 return self._refused(words, advice)
             return self._half_done(f"giving the interface the address {swap} did not end well: {words}", seen)
@@ -183,7 +186,7 @@ class _NicReset:
                 words = "the old address is back" if is_back else "the old address comes back"
                 self._put(nic, seen, seen.address, wanted, words, nic_reset.finishing(seen, is_back))
             except Exception as exc:  # pylint: disable=broad-except  # each becomes an end
-                words, _ = self._words(failure(exc), seen.nic_id)
+                words, _ = self._words(failure(exc))
                 return self._half_done(words, seen, is_back)
             address, method = seen.address, wanted
         return self._checked(seen)
@@ -232,10 +235,9 @@ class _NicReset:
         params = {"api-version": NETWORK_VERSION, "ipAddress": seen.address}
         return self._azure.resource(path, params, Deadline.after(READ_SECONDS))[1]
 
-    def _words(self, failed: SourceFailed, resource: str) -> tuple[str, tuple[NextStep, ...]]:
+    def _words(self, failed: SourceFailed) -> tuple[str, tuple[NextStep, ...]]:
         said = failed.value if isinstance(failed.value, AzureSaid) else AzureSaid(missing_action=failed.missing_action)
-        locks = _locks(self._azure, resource) if said.code.lower() == "scopelocked" else ()
-        return explained(said, failed.detail, self._facts, locks)
+        return explained(said, failed.detail, self._facts, _locks(self._azure, said))
 
     def _refused(self, why: str, advice: tuple[NextStep, ...] = ()) -> End:
         steps = tuple(self._steps) or (Step(1, "precheck", "failed", why),)

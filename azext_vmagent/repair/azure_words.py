@@ -38,13 +38,16 @@ class Lock:
     scope: str
 
 
-def read_locks(listed: Any) -> tuple[Lock, ...]:
-    """The read-only locks of a list: the others forbid deleting alone. Never raises on odd input."""
+def read_locks(listed: Any, scope: str) -> tuple[Lock, ...]:
+    """The read-only locks on this scope itself, out of a list that holds those below it as well.
+
+    The others forbid deleting alone. Never raises on odd input.
+    """
     found = []
     for one in items(listed, "value"):
         level = text(one, "properties", "level")
-        if level.lower() == "readonly":
-            scope = text(one, "id").partition("/providers/Microsoft.Authorization/")[0]
+        its_own = text(one, "id").partition("/providers/Microsoft.Authorization/")[0]
+        if level.lower() == "readonly" and its_own.lower() == scope.lower():
             found.append(Lock(text(one, "name"), level, scope))
     return tuple(found)
 

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from lab import latency
 from lab.arm.cloud import Cloud
-from lab.arm.errors import ArmError, not_allowed
+from lab.arm.errors import ArmError, no_room, not_allowed
 from lab.arm.exchange import GROUP, SUBSCRIPTION, VM, VMS, Request, Response, Route
 from lab.arm.instance_view import RUN_COMMAND_EXTENSION
 from lab.arm.operations import DELETE_EXTENSION, Operation
@@ -123,16 +123,29 @@ _POWER: dict[str, Callable[[Guest], None]] = {
 }
 
 
+def _needs_room(cloud: Cloud, vm: LabVm, action: str) -> None:
+    """Fail as Azure does where no machine is free; a VM that was to be redeployed has left its old one by then."""
+    if cloud.settings.capacity == "none" and (action == "redeploy" or (action == "start" and _is_off(vm))):
+        if action == "redeploy":
+            vm.guest.deallocate()
+        raise no_room(vm.size, vm.location)
+
+
+def _is_off(vm: LabVm) -> bool:
+    return vm.guest.power_state() == "deallocated"
+
+
 def _power_route(action: str) -> Route:
     def handler(cloud: Cloud, request: Request) -> Response:
         vm = vm_of(cloud, request)
-        if action in ("restart", "redeploy") and vm.guest.power_state() == "deallocated":
+        if action in ("restart", "redeploy") and _is_off(vm):
             raise not_allowed(
                 f"Operation '{action}' is not allowed on VM '{vm.name}' since the VM is either deallocated "
                 "or marked to be deallocated."
             )
 
         def work(operation: Operation) -> None:
+            _needs_room(cloud, vm, action)
             _POWER[action](vm.guest)
             settle(cloud, operation)
 

@@ -109,6 +109,15 @@ def not_allowed(message: str) -> ArmError:
     return ArmError(409, "OperationNotAllowed", message)
 
 
+def no_room(size: str, zone: str) -> ArmError:
+    """An operation's error: there is no machine to put the VM on."""
+    message = (
+        f"Allocation failed. We do not have sufficient capacity for the requested VM size {size} in {zone}. Read more "
+        "about improving likelihood of allocation success at https://aka.ms/allocation-guidance"
+    )
+    return ArmError(409, "AllocationFailed", message)
+
+
 def too_many_requests(retry_after: float, message: str = "The number of requests has exceeded the limit.") -> ArmError:
     """429 with Retry-After."""
     return ArmError(429, "TooManyRequests", message, headers={"Retry-After": f"{retry_after:g}"})
@@ -130,6 +139,8 @@ def action_of(method: str, path: str) -> tuple[str, str]:
         kind = "/resourceGroups" if "/resourcegroups" in path.lower() else ""
         return f"Microsoft.Resources/subscriptions{kind}/{verb}", path
     namespace, *segments = tail.split("/")
+    if segments[-1:] == ["current"]:  # a resource's health is an action of its own in Azure's list of operations
+        return "/".join([namespace, *segments, verb]), path
     named = segments[: len(segments) // 2 * 2]
     scope = "/".join([head + "/providers", namespace, *named]) if named else path
     return "/".join([namespace, *segments[::2], verb]), scope

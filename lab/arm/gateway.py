@@ -11,11 +11,13 @@ from dataclasses import replace
 from lab.arm import (
     boot_diagnostics,
     compute,
+    guards,
     health,
     identity,
     insights,
     managed_run_command,
     network,
+    network_change,
     run_command,
     serial_console,
     subscriptions,
@@ -33,6 +35,8 @@ ROUTES: tuple[Route, ...] = (
     *managed_run_command.ROUTES,
     *boot_diagnostics.ROUTES,
     *network.ROUTES,
+    *network_change.ROUTES,
+    *guards.ROUTES,
     *insights.ROUTES,
     *health.ROUTES,
     *serial_console.ROUTES,
@@ -65,7 +69,9 @@ def _answer(cloud: Cloud, request: Request, routes: Iterable[Route], deny: bool)
         raise _no_such_route(request, bool(matches))
     route, parameters = chosen
     _check_scope(cloud, parameters)
-    response = route.handler(cloud, replace(request, parameters=parameters))
+    request = replace(request, parameters=parameters)
+    guards.check(cloud, request)
+    response = route.handler(cloud, request)
     return replace(response, headers={**limits, **response.headers})
 
 

@@ -63,7 +63,7 @@ def nic(cloud: Cloud, vm: LabVm, expand: frozenset[str] = frozenset()) -> dict[s
     configuration: dict[str, Any] = {
         "provisioningState": "Succeeded",
         "privateIPAddress": vm.guest.private_address,
-        "privateIPAllocationMethod": "Dynamic",
+        "privateIPAllocationMethod": vm.allocation,
         "subnet": {"id": f"{network_id}/subnets/default"},
         "primary": True,
         "privateIPAddressVersion": "IPv4",

@@ -12,6 +12,7 @@ _CHOICES = {
     "console_second": ("takes-over", "refused"),
     "console_cue": ("first-message", "none"),
     "run_command_channel": ("free", "busy", "wedged"),
+    "capacity": ("there", "none"),
 }
 
 
@@ -35,6 +36,16 @@ class Settings:
     console_second: str = "takes-over"
     #: the console's client sends its token on the server's ``first-message``, or unasked: ``none``
     console_cue: str = "first-message"
+    #: what the caller may do: names of actions, separated by commas, with ``*`` as in a role definition
+    rights: str = "*"
+    #: names of read-only locks on the VMs' resource group, separated by commas
+    locks: str = ""
+    #: names of policies that forbid every change of a resource (not of its state), separated by commas
+    policies: str = ""
+    #: addresses that are left in the subnet
+    free_addresses: int = 100
+    #: ``none``: Azure has no other machine for a VM that is redeployed or started
+    capacity: str = "there"
 
     def change(self, name: str, value: str) -> None:
         """Set one by its name; LabError when there is no such setting or the value does not fit."""

@@ -29,6 +29,8 @@ class LabVm:
     has_os_profile: bool = True
     ephemeral_os_disk: bool = False
     public: bool = True
+    #: how the private address is given
+    allocation: str = "Dynamic"
     tags: dict[str, str] = field(default_factory=dict)
     #: the fault that was injected last, for `status` only: nothing ARM answers depends on it
     active_fault: str | None = None

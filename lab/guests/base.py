@@ -66,6 +66,9 @@ class Guest(Protocol):
     def deallocate(self) -> None:
         """Stop and give the hardware back; the disk stays."""
 
+    def give_address(self, address: str) -> None:
+        """Let Azure's side of the interface have another private address; the guest learns it from its next lease."""
+
     def serial_log(self) -> bytes:
         """The console's bytes as boot diagnostics would serve them (the newest megabyte), escapes and NULs included."""
 

@@ -97,6 +97,10 @@ class RecordedGuest:
         """Give the hardware back: the same, under its other name."""
         self._switch_off("deallocated")
 
+    def give_address(self, address: str) -> None:
+        """Have another address: nothing that was recorded holds it."""
+        self.private_address = address
+
     def serial_log(self) -> bytes:
         """Return the recorded console with its wall-clock times moved."""
         return self._moved(self.recording.serial_log.decode("latin-1")).encode("latin-1")

@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Callable
 from ipaddress import IPv4Address
 
 from lab.namespaces import within
@@ -66,7 +67,7 @@ def parse_options(packet: bytes) -> dict[int, bytes]:
 class DhcpService:
     """Answers on one socket, in a thread of this process, until it is closed."""
 
-    def __init__(self, listener: socket.socket, address: str, gateway: str, journal: Journal) -> None:
+    def __init__(self, listener: socket.socket, address: Callable[[], str], gateway: str, journal: Journal) -> None:
         self._listener, self._address, self._gateway, self._journal = listener, address, gateway, journal
         self._closed = False
         self._listener.settimeout(0.5)
@@ -85,13 +86,14 @@ class DhcpService:
                 self._answer(self._listener.recv(2048))
 
     def _answer(self, packet: bytes) -> None:
-        answer = reply(packet, self._address, self._gateway)
+        address = self._address()
+        answer = reply(packet, address, self._gateway)
         if answer is None:
             return
         with contextlib.suppress(OSError):  # the interface may go while the lab is shut down
             self._listener.sendto(answer, ("255.255.255.255", CLIENT_PORT))
         kind = "offer" if parse_options(answer)[53] == bytes([_OFFER]) else "ack"
-        self._journal({"server": "dhcp", "method": kind, "path": self._address, "status": 0, "time": time.time()})
+        self._journal({"server": "dhcp", "method": kind, "path": address, "status": 0, "time": time.time()})
 
 
 def _lease(kind: int, gateway: str) -> bytes:

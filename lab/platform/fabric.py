@@ -37,7 +37,7 @@ class Fabric:
             listener = listen(module.PORT, namespace, address)
             self._services.append(HttpService(name, listener, partial(module.answer, self), self._journal))
         lease = dhcp.broadcast_socket(namespace, device)
-        self._services.append(dhcp.DhcpService(lease, self.private_address, self._gateway, self._journal))
+        self._services.append(dhcp.DhcpService(lease, lambda: self.private_address, self._gateway, self._journal))
 
     def close(self) -> None:
         """Stop the servers."""

@@ -89,6 +89,10 @@ class FakeGuest:
     def deallocate(self) -> None:
         self._step("deallocate", "deallocated")
 
+    def give_address(self, address: str) -> None:
+        self._step(f"address {address}", self.power)
+        self.private_address = address
+
     def serial_log(self) -> bytes:
         return self.log
 

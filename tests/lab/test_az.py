@@ -134,3 +134,31 @@ def test_down_leaves_nothing(tmp_path: Path) -> None:
     one.lab("down")
     assert not (tmp_path / "lab").exists()
     assert "not up here" in one.run("status").stderr
+
+
+def test_an_interface_gets_another_address_and_the_old_one_back(laboratory: Laboratory) -> None:
+    interface = ["--resource-group", "lab", "--nic-name", "vm1-nic", "--name", "ipconfig1"]
+
+    def addressing() -> tuple[str, str]:
+        found = laboratory.az("network", "nic", "ip-config", "show", *interface)
+        return found["privateIPAddress"], found["privateIPAllocationMethod"]
+
+    assert addressing() == ("10.0.0.4", "Dynamic")
+    subnet = ["-g", "lab", "--vnet-name", "lab-vnet", "-n", "default"]
+    free = laboratory.az("network", "vnet", "subnet", "list-available-ips", *subnet)
+    assert "10.0.0.5" in free
+    laboratory.az("network", "nic", "ip-config", "update", *interface, "--private-ip-address", "10.0.0.5")
+    assert addressing() == ("10.0.0.5", "Static")
+    # as `az vm agent-diagnose` prints them for a reset that was broken off
+    laboratory.az("network", "nic", "ip-config", "update", *interface, "--private-ip-address", "10.0.0.4")
+    laboratory.az("network", "nic", "ip-config", "update", *interface, "--set", "privateIpAllocationMethod=Dynamic")
+    assert addressing() == ("10.0.0.4", "Dynamic")
+
+
+def test_a_lock_stops_a_restart_and_az_lists_it(laboratory: Laboratory) -> None:
+    laboratory.lab("set", "locks=freeze")
+    try:
+        assert "(ScopeLocked)" in laboratory.run("az", "vm", "restart", *RESOURCE).stderr
+        assert [lock["name"] for lock in laboratory.az("lock", "list", "-g", "lab")] == ["freeze"]
+    finally:
+        laboratory.lab("set", "locks=")

@@ -43,7 +43,6 @@ class RealGuest:
     """
 
     public_address = network.PUBLIC_ADDRESS
-    private_address = network.PRIVATE_ADDRESS
     ssh_port = 22
     ssh_users = ("root", "azureuser")
 
@@ -51,6 +50,7 @@ class RealGuest:
         self, name: str, state: Path, cache: Path, *, journal: Journal = _no_journal, use_snapshot: bool = True
     ) -> None:
         self.name = name
+        self.private_address = network.PRIVATE_ADDRESS
         self._state = state.resolve()
         self._cache = cache.resolve()
         self._use_snapshot = use_snapshot
@@ -122,6 +122,11 @@ class RealGuest:
             self.machine.shut_down(_SHUT_DOWN_SECONDS)
             self._off_state = "deallocated"
 
+    def give_address(self, address: str) -> None:
+        """See ``Guest``. A guest that keeps the old one is not heard any more."""
+        self.private_address = self.fabric.private_address = address
+        self._network.lead_to(address)
+
     def serial_log(self) -> bytes:
         """See ``Guest``. A restored guest's log begins with the boot that its snapshot was made of."""
         try:
@@ -188,6 +193,7 @@ class RealGuest:
             self._sampler.close()
             self._door.close()
             self.machine.stop()
+            self.give_address(network.PRIVATE_ADDRESS)
             self.fabric.forget()
             snapshot.restore(saved, self.machine, self._door)
             self._begin_metrics(self.machine, saved.idle)

@@ -26,21 +26,23 @@ _TAP_MAC = "12:34:56:78:9a:bc"
 #: A client's packet to the public address goes to the guest itself: a dead guest is silence and a closed port is the
 #: guest's own refusal, as with a real public address. A guest that sends from an address which is not its own is not
 #: heard, as on Azure.
-_TRANSLATION = f"""
-table ip lab {{
-    chain output {{
+_TRANSLATION = """
+table ip lab
+delete table ip lab
+table ip lab {
+    chain output {
         type nat hook output priority -100
-        ip daddr {PUBLIC_ADDRESS} dnat to {PRIVATE_ADDRESS}
-    }}
-    chain postrouting {{
+        ip daddr %(public)s dnat to %(private)s
+    }
+    chain postrouting {
         type nat hook postrouting priority 100
-        oifname "{TAP}" ip saddr 127.0.0.0/8 snat to {_CLIENT}
-    }}
-    chain spoofing {{
+        oifname "%(tap)s" ip saddr 127.0.0.0/8 snat to %(client)s
+    }
+    chain spoofing {
         type filter hook prerouting priority -300
-        iifname "{TAP}" ip saddr != {{ {PRIVATE_ADDRESS}, 0.0.0.0 }} drop
-    }}
-}}
+        iifname "%(tap)s" ip saddr != { %(private)s, 0.0.0.0 } drop
+    }
+}
 """
 
 
@@ -62,12 +64,17 @@ class Network:
             f"link set {TAP} address {_TAP_MAC}",
             f"addr add {GATEWAY}/24 dev {TAP}",
             f"link set {TAP} up",
-            # permanent, or a dead guest would be «no route to host» instead of silence
-            f"neigh replace {PRIVATE_ADDRESS} lladdr {GUEST_MAC} nud permanent dev {TAP}",
         ):
             _run("ip", "-n", self.name, *line.split())
-        self._run_inside("nft", "-f", "-", text=_TRANSLATION)
+        self.lead_to(PRIVATE_ADDRESS)
         self._run_inside("sysctl", "-q", "-w", "net.ipv4.conf.all.route_localnet=1")
+
+    def lead_to(self, address: str) -> None:
+        """Let what is sent to the public address go to this private one, and hear the guest from no other."""
+        names = {"public": PUBLIC_ADDRESS, "private": address, "tap": TAP, "client": _CLIENT}
+        self._run_inside("nft", "-f", "-", text=_TRANSLATION % names)
+        # permanent, or a dead guest would be «no route to host» instead of silence
+        _run("ip", "-n", self.name, *f"neigh replace {address} lladdr {GUEST_MAC} nud permanent dev {TAP}".split())
 
     def close(self) -> None:
         """Remove the namespace, if it is there."""
