@@ -13,6 +13,9 @@ from azext_vmagent.causes.known_cause import Remedy, Where
 LINUX = "troubleshoot/azure/virtual-machines/linux/"
 ALAR_LINK = LINUX + "repair-linux-vm-using-alar"
 REPAIR_LINK = LINUX + "repair-linux-vm-using-azure-virtual-machine-repair-commands"
+WINDOWS_LINK = (
+    "troubleshoot/azure/virtual-machines/windows/repair-windows-vm-using-azure-virtual-machine-repair-commands"
+)
 CONSOLE_LINK = LINUX + "serial-console-linux"
 SINGLE_USER_LINK = LINUX + "serial-console-grub-single-user-mode"
 BACKUP_LINK = "azure/backup/backup-azure-arm-restore-vms"
@@ -110,21 +113,34 @@ def by_hand(does: str, options: str = "", link: str = LINUX + "chroot-environmen
     return (_create(options), edit, _restore())
 
 
+def windows_script(run_id: str, does: str) -> tuple[Remedy, ...]:
+    """The offline repair of a Windows disk by a script of Azure/repair-script-library, whose map.json lists the ids."""
+    run = Remedy(
+        f"repair offline, 2 of 3: {does}",
+        f"az vm repair run {{vm}} --run-id {run_id} --run-on-repair",
+        where=Where.AZ,
+        effect="changes the copy only",
+        risk="none known before step 3",
+        link=WINDOWS_LINK,
+    )
+    return (_create(link=WINDOWS_LINK), run, _restore(WINDOWS_LINK))
+
+
 NEW_INITRAMFS = button("initrd", "build the initramfs anew, with the Hyper-V drivers, and mend its entry in GRUB")
 
 
-def _create(options: str = "") -> Remedy:
+def _create(options: str = "", link: str = REPAIR_LINK) -> Remedy:
     return Remedy(
         "repair offline, 1 of 3: a repair VM with a copy of the OS disk",
         "az vm repair create {vm}" + (f" {options}" if options else ""),
         where=Where.AZ,
         effect="the original disk is not touched before step 3; asks for a user and password of the repair VM",
         risk=_RIGHTS,
-        link=REPAIR_LINK,
+        link=link,
     )
 
 
-def _restore() -> Remedy:
+def _restore(link: str = REPAIR_LINK) -> Remedy:
     return Remedy(
         "repair offline, 3 of 3: swap the repaired disk in",
         "az vm repair restore {vm}",
@@ -133,5 +149,5 @@ def _restore() -> Remedy:
         risk="what the VM wrote to the original disk since step 1 is not on the copy",
         downtime="5-10 min",
         undo=_SWAP_BACK,
-        link=REPAIR_LINK,
+        link=link,
     )

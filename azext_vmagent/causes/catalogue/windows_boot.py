@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from azext_vmagent.causes.known_cause import KnownCause, Need, Remedy, Scene, Seen, Sign, System, Where
+from azext_vmagent.causes.offline_repair import windows_script
 from azext_vmagent.causes.signs import screen_says, screen_shows, serial_boot
 from azext_vmagent.facts.reading import SERIAL_LOG, Facts
 from azext_vmagent.facts.screenshot import ScreenKind
@@ -31,7 +32,8 @@ _RESTART = Remedy(
     downtime="1-5 min",
 )
 _REPAIR_VM = Remedy(
-    "repair offline, 1 of 3: a repair VM with a copy of the OS disk (2: az vm repair run; 3: az vm repair restore)",
+    "repair offline: a repair VM with a copy of the OS disk, where a person mends it or a script that az vm repair "
+    "list-scripts shows; then az vm repair restore swaps it in",
     "az vm repair create {vm}",
     where=Where.AZ,
     effect="the original disk is not touched before restore; asks for a user and password of the repair VM",
@@ -132,15 +134,10 @@ CROWDSTRIKE = KnownCause(
     signs=(serial_boot(), screen_says(r"\b(?P<culprit>csagent\.sys)\b", "the stop screen names csagent.sys")),
     covers=("B41",),
     remedies=(
-        Remedy(
-            "repair offline, 1 of 3: a repair VM with a copy of the OS disk (2: az vm repair run --run-id "
-            "win-crowdstrike-fix-bootloop-v2 --run-on-repair; 3: az vm repair restore)",
-            "az vm repair create {vm}",
-            where=Where.AZ,
-            effect="removes the faulty file; for a confidential VM the run id is win-crowdstrike-fix-bootloop-cvm",
-            risk="needs Contributor on the resource group; a disk with BitLocker needs its key",
-            downtime="10-30 min",
-            link=REPAIR,
+        *windows_script(
+            "win-crowdstrike-fix-bootloop-v2",
+            "remove the faulty file (a disk with BitLocker needs its key; for a confidential VM the run id is "
+            "win-crowdstrike-fix-bootloop-cvm)",
         ),
     ),
     links=(REPAIR,),
@@ -332,16 +329,7 @@ SAFE_MODE = KnownCause(
             undo="bcdedit /set safeboot minimal",
             link=SAFE_MODE_LINK,
         ),
-        Remedy(
-            "offline, on a copy of the disk: a repair VM, then az vm repair run --run-id win-toggle-safe-mode "
-            "--run-on-repair",
-            "az vm repair create {vm}",
-            where=Where.AZ,
-            effect="the original disk is not touched before az vm repair restore",
-            risk="needs Contributor on the resource group; costs a VM while it exists",
-            downtime="10-30 min",
-            link=REPAIR,
-        ),
+        *windows_script("win-toggle-safe-mode", "switch safe mode off"),
     ),
     links=(SAFE_MODE_LINK,),
     sources=("troubleshoot-rdp-safe-mode.md", "repair-script-library win-toggle-safe-mode"),

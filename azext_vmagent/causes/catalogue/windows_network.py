@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 
 from azext_vmagent.causes.known_cause import Kind, KnownCause, Need, Remedy, Scene, Seen, Sign, System, Variant, Where
+from azext_vmagent.causes.offline_repair import windows_script
 from azext_vmagent.causes.signs import agent_says, guest_shows, health_report, inside, only_when, told
 from azext_vmagent.facts.guest_facts import GuestFacts
 from azext_vmagent.facts.instance_view import AgentStatus
@@ -321,7 +322,7 @@ ADAPTER_DOWN = KnownCause(
         ),
         Remedy(
             "reset the network interface",
-            "az vm repair reset-nic {vm}",
+            "az vm repair reset-nic {vm} --yes",
             where=Where.AZ,
             effect="a new configuration of the NIC, which undoes a static address set in the guest",
             risk="two restarts; the private address changes for a moment",
@@ -358,14 +359,7 @@ DHCP_CLIENT = KnownCause(
             undo="Stop-Service -Name Dhcp",
             link=CONSOLE,
         ),
-        Remedy(
-            "offline, on a copy of the disk: a repair VM, then az vm repair run --run-id win-dhcp-fix --run-on-repair",
-            "az vm repair create {vm}",
-            where=Where.AZ,
-            effect="the original disk is not touched before az vm repair restore",
-            risk="needs Contributor on the resource group; costs a VM while it exists",
-            downtime="10-30 min",
-        ),
+        *windows_script("win-dhcp-fix", "mend the DHCP Client service"),
     ),
     links=(CONSOLE, RESET),
     sources=("repair-script-library win-dhcp-fix",),
