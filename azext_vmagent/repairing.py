@@ -16,7 +16,7 @@ from azext_vmagent.evidence.deadline import Deadline
 from azext_vmagent.facts.instance_view import AgentStatus, parse_vm
 from azext_vmagent.facts.reading import INSTANCE_VIEW, Facts
 from azext_vmagent.flow import Azure, Diagnosis, Watch, diagnose
-from azext_vmagent.model import Answer, State
+from azext_vmagent.model import Answer, Scenario, State
 from azext_vmagent.repair.model import AZURE, RepairPlan
 from azext_vmagent.repair.outcome import TOOK, Repaired
 from azext_vmagent.repair.record import RepairRecord, Result, parse_record
@@ -26,6 +26,8 @@ from azext_vmagent.repairing_by_azure import by_azure
 #: saving, checking and the watchdog's confirmation, beside what each action takes
 RUN_SECONDS = 120.0
 POLL_SECONDS = 5.0
+#: metrics tell of a minute one to three minutes later; until then they contradict a guest that has just come back
+AGAIN_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,13 @@ def _seen_again(azure: Azure, before: Diagnosis, done: Repaired, waiting: Waitin
     """What Azure did, with its word and a second look; nothing to look at where nothing was done, or is not over."""
     if waiting.ready <= 0 or done.record.result in (Result.REFUSED, Result.CHANGED, Result.GOING_ON):
         return done
+    deadline = Deadline.after(waiting.ready)
     ready_after = _until_ready(azure, before.facts, waiting, watch) if done.took else None
     after = diagnose(azure, before.facts.target, before.wish, waiting.diagnosis, watch)
+    while done.took and after.verdict.scenario is Scenario.UNCERTAIN and deadline.remaining() > AGAIN_SECONDS:
+        watch(Answer("wait", State.NOT_ASKED, "the metrics still show the minutes before: looking again in a minute"))
+        waiting.sleep(AGAIN_SECONDS)
+        after = diagnose(azure, before.facts.target, before.wish, waiting.diagnosis, watch)
     return replace(done, ready_after=ready_after, after=after)
 
 

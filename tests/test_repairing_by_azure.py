@@ -119,6 +119,31 @@ def test_what_was_not_named_is_not_done_and_the_argument_is_said(allowed):
     assert "--allow restart" in text
 
 
+def test_metrics_of_the_minutes_before_are_waited_out_and_not_believed(monkeypatch):
+    monkeypatch.setattr("azext_vmagent.repairing.AGAIN_SECONDS", 0.0)
+    azure, looks = Cut(), []
+
+    def counted(now: Any) -> Any:
+        looks.append(now)
+        return metrics(now, silent_minutes=0 if len(looks) > 3 else 3 if azure.cured else 9)
+
+    azure.counted = counted
+    repair, text = put_right(azure, Permission.RESTART)
+    assert len(looks) == 4  # one before, and until they show a minute after it
+    assert (repair["verified"]["scenario"], repair["scenario"]) == ("healthy", "healthy")
+    assert "looking again in a minute" in text
+    assert "Repaired: web-03 is Ready again" in text
+
+
+def test_a_second_look_that_stays_in_doubt_is_not_called_a_repair():
+    azure = Cut()
+    azure.counted = lambda now: metrics(now, silent_minutes=3 if azure.cured else 9)
+    repair, text = put_right(azure, Permission.RESTART)
+    assert repair["verified"]["scenario"] == "uncertain"
+    assert "Repaired" not in text
+    assert "the second look is not content yet" in " ".join(text.split())
+
+
 def test_no_wait_ends_when_azure_has_done_it():
     repair, text = put_right(Cut(), Permission.RESTART, wait=0)
     assert repair["applied"]["result"] == "applied"

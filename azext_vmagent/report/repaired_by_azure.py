@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from azext_vmagent.facts.instance_view import AgentStatus
 from azext_vmagent.flow import Diagnosis
+from azext_vmagent.model import Scenario
 from azext_vmagent.repair.outcome import Repaired
 from azext_vmagent.repair.record import Result
 from azext_vmagent.report.layout import Style, entry
@@ -29,11 +30,13 @@ def _title(before: Diagnosis, done: Repaired) -> tuple[str, str]:
         return f"Not over: {safe(done.carried.detail)}", "yellow"
     if not done.took:
         return f"Not repaired: {safe(done.carried.detail)}", "red"
-    vm = done.after.facts.vm if done.after is not None else None
-    if done.after is not None and done.after.verdict.scenario.number is not None:
+    scenario = done.after.verdict.scenario if done.after is not None else None
+    if scenario is not None and scenario.number is not None:
         return f"Done by Azure, and it did not help: still broken {was}", "red"
-    if done.ready_after is not None:
-        return f"Repaired: {name} is Ready again after {done.ready_after:.0f} s {was}", "green"
-    if vm is not None and vm.agent is AgentStatus.READY:
-        return f"Repaired: {name} {was}", "green"
-    return f"Done by Azure; the agent is not seen Ready yet {was}", "yellow"
+    vm = done.after.facts.vm if done.after is not None else None
+    if vm is None or vm.agent is not AgentStatus.READY:
+        return f"Done by Azure; the agent is not seen Ready yet {was}", "yellow"
+    ready = f"{name} is Ready again" + (f" after {done.ready_after:.0f} s" if done.ready_after is not None else "")
+    if scenario is Scenario.HEALTHY:
+        return f"Repaired: {ready} {was}", "green"
+    return f"Done by Azure: {ready}, and the second look is not content yet {was}", "yellow"
