@@ -74,7 +74,7 @@ def test_scenario_3_of_windows_is_told_in_its_own_words():
     assert found.cause.code == "I18"
     assert any(reason.channel == SCREENSHOT for reason in found.because)
     assert [step.command for step in found.next_steps if step.command] == [
-        "az vm repair reset-nic -g rg-shop -n web-03"
+        "az vm repair reset-nic -g rg-shop -n web-03 --yes"
     ]
 
 
