@@ -72,7 +72,8 @@ def _seen_again(azure: Azure, before: Diagnosis, done: Repaired, waiting: Waitin
     ready_after = _until_ready(azure, before.facts, waiting, watch) if done.took else None
     after = diagnose(azure, before.facts.target, before.wish, waiting.diagnosis, watch)
     while done.took and after.verdict.scenario is Scenario.UNCERTAIN and deadline.remaining() > AGAIN_SECONDS:
-        watch(Answer("wait", State.NOT_ASKED, "the metrics still show the minutes before: looking again in a minute"))
+        words = f"the second look is in doubt ({after.verdict.summary}): looking again in a minute"
+        watch(Answer("wait", State.NOT_ASKED, words))
         waiting.sleep(AGAIN_SECONDS)
         after = diagnose(azure, before.facts.target, before.wish, waiting.diagnosis, watch)
     return replace(done, ready_after=ready_after, after=after)
