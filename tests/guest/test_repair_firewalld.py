@@ -126,3 +126,42 @@ def test_a_policy_that_drops_gets_an_exception(guest: RepairGuest) -> None:
     assert (record.result, record.other_rules_same, guest.blocked()) == (Result.APPLIED, True, frozenset())
     guest.undo()
     assert (guest.rules(), kept(guest)) == (before, saved)
+
+
+#: what firewalld 1.3 puts there (core/nftables.py, build_set_policy_rules)
+PANIC = """
+nft add table inet firewalld_policy_drop
+for hook in prerouting output; do
+    nft "add chain inet firewalld_policy_drop raw_$hook { type filter hook $hook priority -291; policy drop; }"
+done"""
+PANIC_TOOL = """
+case "$*" in
+    *--query-panic) nft list table inet firewalld_policy_drop >/dev/null 2>&1 ;;
+    *--panic-off) nft delete table inet firewalld_policy_drop; %s ;;
+    *--state) exit 0 ;;
+    *--get-all*|*--list-all*) ;;
+    *) exit 2 ;;
+esac"""
+THEIRS = """
+nft add table inet theirs; nft add chain inet theirs o '{ type filter hook output priority 5; }'
+nft add rule inet theirs o ip daddr 10.2.2.2 drop"""
+
+
+@pytest.mark.parametrize(
+    ("more", "besides", "same"),
+    [
+        ("", "", True),
+        ("nft add rule inet firewalld_policy_drop raw_output ip daddr 10.3.3.3 counter drop", "", False),
+        ("", "nft flush chain inet theirs o", False),
+        ("", "nft delete table inet theirs", False),
+    ],
+)
+def test_panic_mode_takes_its_own_table_along_and_every_other_line_counts(
+    guest: RepairGuest, more: str, besides: str, same: bool
+) -> None:
+    guest.tool("firewall-cmd", PANIC_TOOL % (besides or ":"))
+    guest.sh(f"{THEIRS}\n{PANIC}\n{more}")
+    assert guest.blocked()
+    record = guest.repair(act("remove-rule", "firewalld-panic"))
+    assert (record.result, record.other_rules_same) == (Result.APPLIED, same)
+    assert guest.blocked() == frozenset()
