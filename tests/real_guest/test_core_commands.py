@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.laboratory import Laboratory, laboratory
+from tests.laboratory import Laboratory
 
 pytestmark = pytest.mark.real_guest
 
 VM = ("-g", "lab", "-n", "vm1")
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
-    with laboratory(tmp_path_factory.mktemp("lab"), "--guest", "real") as made:
-        yield made
 
 
 def test_a_run_command_is_executed_by_the_real_agent_in_the_guest(lab: Laboratory) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.laboratory import Laboratory, laboratory, scenario
+from tests.laboratory import Laboratory, scenario
 
 pytestmark = [pytest.mark.real_guest, pytest.mark.every_fault]
 
@@ -21,12 +21,6 @@ STATE = (
     f"systemctl show -p ActiveState,UnitFileState walinuxagent.service; cat /proc/sys/kernel/random/boot_id; {RULES}"
 )
 OTHER_RULE = "firewall-cmd --direct --add-rule ipv4 filter OUTPUT 9 -d 192.0.2.9/32 -j DROP"
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory) -> Iterator[Laboratory]:
-    with laboratory(tmp_path_factory.mktemp("lab"), "--guest", "real") as made:
-        yield made
 
 
 @pytest.fixture

@@ -7,18 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.laboratory import Laboratory, laboratory, scenario
+from tests.laboratory import Laboratory, scenario
 
 pytestmark = [pytest.mark.real_guest, pytest.mark.every_fault]
 
 BOOT = "cat /proc/sys/kernel/random/boot_id"
 ADDRESS = "ip -4 -br addr show eth0"
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory) -> Iterator[Laboratory]:
-    with laboratory(tmp_path_factory.mktemp("lab"), "--guest", "real") as made:
-        yield made
 
 
 @pytest.fixture

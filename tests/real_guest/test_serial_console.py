@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.laboratory import Laboratory, arm_calls, laboratory, scenario
+from tests.laboratory import Laboratory, arm_calls, scenario
 
 pytestmark = pytest.mark.real_guest
 
@@ -55,12 +55,6 @@ def console_log(lab: Laboratory) -> Path:
 
 def culprits(document: dict[str, Any]) -> str:
     return json.dumps(document["verdict"]["cause"]) + document["verdict"]["summary"]
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory) -> Iterator[Laboratory]:
-    with laboratory(tmp_path_factory.mktemp("lab"), "--guest", "real") as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,10 @@ kernel's modules, the firewall's rules and the routes.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
-from tests.laboratory import Laboratory, laboratory, run_commands, scenario
+from tests.laboratory import Laboratory, run_commands, scenario
 
 pytestmark = pytest.mark.real_guest
 
@@ -27,12 +26,6 @@ _LOOK = {
     "rules": "(iptables-save; nft list ruleset) | sed '/^#/d; s/packets [0-9]* bytes [0-9]*//; s/\\[[0-9:]*\\]//'",
     "routes": "ip route show table all; ip rule; ip -o link | grep -o '^[^<]*<[^>]*>'",
 }
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
-    with laboratory(tmp_path_factory.mktemp("lab"), "--guest", "real") as made:
-        yield made
 
 
 def state(lab: Laboratory) -> dict[str, list[str]]:
