@@ -23,6 +23,7 @@ from lab.arm.settings import Settings
 from lab.arm.vm import LabVm
 from lab.control import Command, ControlServer
 from lab.guests.base import Guest, LabError
+from lab.guests.loopback import LoopbackNetwork
 from lab.home import Home, cache
 from lab.journal import Journal
 
@@ -41,6 +42,7 @@ class Daemon:
         self.namespace: str | None = None
         self.cloud_shell = False
         self._guests: list[Guest] = []
+        self._network = LoopbackNetwork()
         self.cloud = Cloud(settings=settings, journal=Journal(home.journal))
         self.ca, context = certificates.make(home.state)
         self.server = Server(self.cloud, context, [namespaces.listen(0)])
@@ -73,7 +75,7 @@ class Daemon:
             if real:
                 self._add(self._real_guest())
             for index, (name, recording) in enumerate(recorded):
-                self._add(self._recorded_guest(name, recording, f"127.0.{20 + index}.4"))
+                self._add(self._recorded_guest(name, recording, self._network.address(index)))
             self.phase = "up"
         except Exception as error:
             self.phase, self.error = "failed", f"{type(error).__name__}: {error}"
@@ -232,6 +234,7 @@ class Daemon:
         for guest in self._guests:
             with contextlib.suppress(Exception):
                 guest.close()
+        self._network.close()
         self.server.stop()
 
 

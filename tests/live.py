@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +23,7 @@ from lab.arm import certificates, identity
 from lab.arm.cloud import Cloud
 from lab.arm.server import Server
 from lab.arm.vm import LabVm
+from lab.guests.loopback import LoopbackNetwork
 from lab.guests.recorded import RecordedGuest
 
 Login = Callable[[], LiveAzure]
@@ -68,7 +68,8 @@ def _arm(cloud: Cloud, ca: str) -> ArmClient:
 @contextmanager
 def recorded(folder: Path, name: str) -> Iterator[tuple[Cloud, Login, Target]]:
     """A recorded guest behind a stand-in, and what makes the clients of a user who is logged in, new for each call."""
-    guest = RecordedGuest(name, RECORDINGS / name, f"127.0.31.{4 + zlib.crc32(name.encode()) % 200}", folder)
+    network = LoopbackNetwork()
+    guest = RecordedGuest(name, RECORDINGS / name, network.address(0), folder)
     cloud = Cloud(vms=[LabVm(guest, **guest.vm_overrides)])
     ca, context = certificates.make(folder)
     server = Server(cloud, context, [namespaces.listen(0)])
@@ -85,3 +86,4 @@ def recorded(folder: Path, name: str) -> Iterator[tuple[Cloud, Login, Target]]:
         os.environ.update({"REQUESTS_CA_BUNDLE": before} if before else {})
         server.stop()
         guest.close()
+        network.close()
