@@ -1,6 +1,6 @@
 """Which stream gets what. On a plain terminal the report is the output; everywhere else the object is, and the report
-goes to stderr. Scripts never see anything but the object; nobody is ever asked anything (but the password
-of --console-user, on a terminal, before the work begins).
+goes to stderr. Scripts never see anything but the object. Only a person at a terminal is asked anything: the password
+of --console-user before the work begins, and whether a plan is to be carried out.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, TextIO
 from azext_vmagent.flow import Diagnosis
 from azext_vmagent.model import Answer
 from azext_vmagent.repair.model import RepairPlan
-from azext_vmagent.report.exit_code import exit_code
+from azext_vmagent.repair.outcome import Ended
 from azext_vmagent.report.layout import Style
 from azext_vmagent.report.redaction import safe
-from azext_vmagent.report.repair_text import repair_lines
+from azext_vmagent.report.repair_text import ended_lines, repair_lines
 from azext_vmagent.report.text import report, step_line
 
 if TYPE_CHECKING:
@@ -58,13 +58,12 @@ class Console:
         return sys.stdin.isatty() and sys.stderr.isatty() and not self.quiet
 
     def confirm(self, question: str) -> bool:
-        """Ask once; no is what an empty answer means."""
-        from knack.prompting import NoTTYException, prompt_y_n
-
-        try:
-            return bool(prompt_y_n(question, default="n"))
-        except NoTTYException:
-            return False
+        """Ask once, on stderr: the object may go to a file. «y» or «yes» is a yes; all else, and no answer, is a no."""
+        self._write(sys.stderr, [f"{question} (y/N): "], end="")
+        answer = sys.stdin.readline()
+        if not answer.endswith("\n"):
+            self._write(sys.stderr, [""])
+        return answer.strip().lower() in ("y", "yes")
 
     def say(self, text: Callable[[Style], list[str]]) -> None:
         """Show some lines where the report is shown."""
@@ -73,15 +72,21 @@ class Console:
         stream = sys.stdout if self.report_is_the_output else sys.stderr
         self._write(stream, [*text(self._style(stream)), ""])
 
-    def show(self, diagnosis: Diagnosis, plan: RepairPlan | None = None, closing: str = "") -> None:
-        """Show the report, and the plan where there is one: on stdout when it is the output, else on stderr."""
+    def show(self, diagnosis: Diagnosis, plan: RepairPlan | None = None, ended: Ended | None = None) -> None:
+        """Show the report, and the plan where there is one, with why it stays one: on stdout when it is the output."""
         if self.quiet:
             return
         stream = sys.stdout if self.report_is_the_output else sys.stderr
         style = self._style(stream)
         planned = ["", *repair_lines(plan, diagnosis.verdict, style)] if plan is not None else []
-        planned += [closing] if closing else []
+        if ended is not None:
+            refused = plan is not None and plan.refusal is not None  # its words stand above
+            planned += [style("Nothing was changed.", "bold")] if refused else ["", *ended_lines(ended, style)]
         self._write(stream, ["", *report(diagnosis, style), *planned, ""])
+
+    def end(self, ended: Ended) -> None:
+        """Say why nothing was changed, and what leads on."""
+        self.say(lambda style: ended_lines(ended, style))
 
     def answer(self, found: Any, text: Callable[[Style], list[str]]) -> Any:
         """What az is to print: the object, or None where a person has been shown its text, which says the same."""
@@ -93,7 +98,7 @@ class Console:
     def show_one_of_many(self, diagnosis: Diagnosis, plan: RepairPlan | None = None) -> None:
         """Among several VMs the rows are what matters; the reports only where they are the output, or asked for."""
         if self.report_is_the_output or self.verbose:
-            self.show(diagnosis, plan, "Nothing was changed: --dry-run." if plan is not None else "")
+            self.show(diagnosis, plan)
 
     def show_error(self, name: str, message: str) -> None:
         """A VM among several that could not be asked; scripts find it in its row as well."""
@@ -106,11 +111,9 @@ class Console:
         if left:
             self._write(sys.stderr, [f"interrupted: {safe(line)}" for line in left])
 
-    def exit_with(self, result: Any) -> None:
-        """End the process with the verdict's code once az has printed the object."""
+    def exit_with(self, code: int) -> None:
+        """End the process with this code once az has printed the object."""
         from knack.events import EVENT_CLI_SUCCESSFUL_EXECUTE
-
-        code = exit_code(result if isinstance(result, list) else [result])
 
         def leave(*_args: Any, **_kwargs: Any) -> None:
             sys.stdout.flush()
@@ -121,8 +124,8 @@ class Console:
     def _style(self, stream: TextIO) -> Style:
         return Style(stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb")
 
-    def _write(self, stream: TextIO, lines: list[str]) -> None:
-        text = "\n".join(lines) + "\n"
+    def _write(self, stream: TextIO, lines: list[str], end: str = "\n") -> None:
+        text = "\n".join(lines) + end
         encoding = stream.encoding or "utf-8"
         with self._lock:
             stream.write(text.encode(encoding, "replace").decode(encoding))

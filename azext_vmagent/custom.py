@@ -44,6 +44,7 @@ def diagnose_vm_agent(  # pylint: disable=too-many-locals  # one for each argume
         return None
     from azext_vmagent.console import Console
     from azext_vmagent.diagnosing import diagnose_all, diagnose_one, script_to_paste
+    from azext_vmagent.report import exit_code as exit_codes
 
     found = targets.resolve(cmd.cli_ctx, resource_group_name, vm_name, ids)
     targets.one_only(found, probe_output)
@@ -59,8 +60,11 @@ def diagnose_vm_agent(  # pylint: disable=too-many-locals  # one for each argume
         result: Any = diagnose_one(cmd.cli_ctx, found[0], wish, timeout, console, planning)
     else:
         result = diagnose_all(cmd.cli_ctx, found, wish, timeout, console, planning)
-    if exit_code:
-        console.exit_with(result)
+    documents = result if isinstance(result, list) else [result]
+    if planning is not None:
+        console.exit_with(exit_codes.repair_exit_code(documents, exit_code, planning.dry_run))
+    elif exit_code:
+        console.exit_with(exit_codes.exit_code(documents))
     return None if console.report_is_the_output else result
 
 
@@ -91,6 +95,7 @@ def replay_saved(
     """Diagnose from saved files; the object, or None when a person has read the report already."""
     from azext_vmagent.console import Console
     from azext_vmagent.replaying import replay
+    from azext_vmagent.report import exit_code as exit_codes
     from azext_vmagent.report.document import document
 
     console = Console.of(cmd.cli_ctx)
@@ -98,5 +103,5 @@ def replay_saved(
     console.show(found)
     result = document(found)
     if exit_code:
-        console.exit_with(result)
+        console.exit_with(exit_codes.exit_code([result]))
     return None if console.report_is_the_output else result

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from azext_vmagent.carrying import why_not
+from azext_vmagent.causes.access import the_same_way
 from azext_vmagent.console import Console
 from azext_vmagent.flow import Azure, Diagnosis
-from azext_vmagent.repair.consent import Consent, RepairWish, decide
+from azext_vmagent.repair.consent import Consent, RepairWish, decide, missing_permissions
 from azext_vmagent.repair.model import AZURE, RepairPlan
-from azext_vmagent.repair.outcome import Repaired
+from azext_vmagent.repair.outcome import Ended, Outcome
 from azext_vmagent.repair.plan import plan
 from azext_vmagent.repairing import Waiting, repair, undo
 from azext_vmagent.report.document import document
@@ -22,42 +24,61 @@ def put_right(azure: Azure, found: Diagnosis, wish: RepairWish, timeout: float, 
     if wish.undo:
         return _undone(azure, found, wish, waiting, console)
     planned = plan(found, wish.allowed)
-    why = _why_not(found, planned, wish, console)
-    console.show(found, planned, f"Nothing was changed: {why}." if why else "")
-    if why is None and not (wish.yes or console.confirm("Apply?")):
-        why = "not confirmed"
-    if why is not None:
-        return document(found, planned)
+    ended = kept_back(found, planned, wish)
+    if ended is None and decide([planned], wish, console.can_ask).consent is Consent.MISSING:
+        ended = without_consent(found, [planned], wish, console.can_ask)
+    console.show(found, planned, ended)
+    if ended is None and not (wish.yes or console.confirm("Apply?")):
+        ended = Ended(Outcome.NEEDS_CONSENT, "not confirmed")
+        console.end(ended)
+    if ended is not None:
+        return document(found, planned, ended=ended)
     done = repair(azure, found, planned, waiting, console.step)
     console.say(lambda style: repaired_lines(found, done, style))
     return document(done.after or found, planned, done, found)
 
 
-def _why_not(found: Diagnosis, planned: RepairPlan, wish: RepairWish, console: Console) -> str | None:
-    """Why the plan is only shown, or None when it is carried out, after a question or without."""
-    decision = decide([planned], wish, console.can_ask)
-    if decision.consent is Consent.NOTHING:
-        return "the plan holds no change"
-    if decision.consent is Consent.SHOW_ONLY:
-        return "--dry-run"
-    no_way = None if planned.channel == AZURE else why_not(found.facts, found.wish)
+def kept_back(found: Diagnosis, planned: RepairPlan, wish: RepairWish) -> Ended | None:
+    """Why this VM is left as it is, whoever agrees; None when the plan may be carried out."""
+    refusal = planned.refusal
+    if refusal is not None:
+        outcome = Outcome.NOTHING_TO_DO if refusal.code == "healthy" else Outcome.REFUSED
+        return Ended(outcome, refusal.why, next((step.command for step in refusal.next_steps if step.command), None))
+    no_way = why_not(found.facts, found.wish) if planned.channel != AZURE else None
     if no_way is not None:
-        return no_way
-    if decision.consent is Consent.MISSING:
-        return f"{decision.why}; add {' '.join(decision.add)}"
+        return Ended(Outcome.REFUSED, no_way)
+    if wish.dry_run:
+        return Ended(
+            Outcome.PLANNED, "--dry-run", the_same_way(found.facts, found.wish, "--repair", *_named([planned]))
+        )
     return None
 
 
+def without_consent(found: Diagnosis, plans: Sequence[RepairPlan], wish: RepairWish, terminal: bool) -> Ended:
+    """What nobody has agreed to yet, and the command that does; ``plans`` are all that it would be given for."""
+    decision = decide(plans, wish, terminal)
+    yes = ["--yes"] if wish.yes or "--yes" in decision.add else []
+    command = the_same_way(found.facts, found.wish, "--repair", *yes, *_named(plans))
+    return Ended(Outcome.NEEDS_CONSENT, decision.why, command)
+
+
+def _named(plans: Sequence[RepairPlan]) -> list[str]:
+    permissions = missing_permissions(plans, ())
+    return ["--allow", *permissions] if permissions else []
+
+
 def _undone(azure: Azure, found: Diagnosis, wish: RepairWish, waiting: Waiting, console: Console) -> dict[str, Any]:
-    why = why_not(found.facts, found.wish)
-    if why is None and not wish.yes:
+    no_way = why_not(found.facts, found.wish)
+    ended = Ended(Outcome.NOT_UNDONE, no_way) if no_way is not None else None
+    if ended is None and not wish.yes:
         if not console.can_ask:
-            why = "there is no terminal to ask at; add --yes"
+            command = the_same_way(found.facts, found.wish, "--undo", "--yes")
+            ended = Ended(Outcome.NEEDS_CONSENT, "there is no terminal to ask at", command)
         elif not console.confirm("Take back the last repair of this guest?"):
-            why = "not confirmed"
-    if why is not None:
-        console.say(lambda _style: [f"Nothing was changed: {why}."])
-        return document(found)
-    done: Repaired = undo(azure, found, waiting, console.step)
+            ended = Ended(Outcome.NEEDS_CONSENT, "not confirmed")
+    if ended is not None:
+        console.end(ended)
+        return document(found, ended=ended)
+    done = undo(azure, found, waiting, console.step)
     console.say(lambda style: repaired_lines(found, done, style))
     return document(done.after or found, None, done, found)

@@ -26,6 +26,8 @@ from azext_vmagent.repairing_by_azure import by_azure
 #: saving, checking and the watchdog's confirmation, beside what each action takes
 RUN_SECONDS = 120.0
 POLL_SECONDS = 5.0
+#: how often a person is told that the wait goes on
+TELL_SECONDS = 30.0
 #: metrics tell of a minute one to three minutes later; until then they contradict a guest that has just come back
 AGAIN_SECONDS = 60.0
 
@@ -49,19 +51,27 @@ def repair(azure: Azure, before: Diagnosis, plan: RepairPlan, waiting: Waiting, 
 
 def undo(azure: Azure, before: Diagnosis, waiting: Waiting, watch: Watch) -> Repaired:
     """Revert the last repair of this guest from what was saved there."""
-    return _run(azure, before, undo_script(), RUN_SECONDS, waiting, watch)
+    return _run(azure, before, undo_script(), RUN_SECONDS, waiting, watch, undoing=True)
 
 
-def _run(azure: Azure, before: Diagnosis, script: str, seconds: float, waiting: Waiting, watch: Watch) -> Repaired:
+def _run(  # pylint: disable=too-many-arguments,too-many-positional-arguments  # the run, and how it is watched
+    azure: Azure,
+    before: Diagnosis,
+    script: str,
+    seconds: float,
+    waiting: Waiting,
+    watch: Watch,
+    undoing: bool = False,
+) -> Repaired:
     carried = carry(azure, before, script, Deadline.after(seconds))
     record = parse_record(carried.value if isinstance(carried.value, str) else "")
     watch(Answer("repair", _state(carried, record), _words(carried, record), seconds=carried.seconds))
-    done = Repaired(carried, record)
+    done = Repaired(carried, record, undoing=undoing)
     if waiting.ready <= 0:
         return done
-    ready_after = _until_ready(azure, before.facts, waiting, watch) if done.took else None
+    ready_after = _until_ready(azure, before.facts, waiting, watch) if done.took and not undoing else None
     after = diagnose(azure, before.facts.target, before.wish, waiting.diagnosis, watch)
-    return Repaired(carried, record, ready_after, after)
+    return replace(done, ready_after=ready_after, after=after)
 
 
 def _seen_again(azure: Azure, before: Diagnosis, done: Repaired, waiting: Waiting, watch: Watch) -> Repaired:
@@ -91,13 +101,25 @@ def _words(carried: Answer, record: RepairRecord) -> str:
     return record.result.value.replace("-", " ")
 
 
+def _what_for(waited: float, most: float, in_cloud_shell: bool) -> str:
+    if waited >= TELL_SECONDS:
+        return f"Azure does not say Ready yet, {waited:.0f} of at most {most:.0f} s"
+    dropped = "; if Cloud Shell drops the terminal, run the same again" if in_cloud_shell else ""
+    return f"for Azure to say Ready, at most {most:.0f} s: the change is in force{dropped}"
+
+
 def _until_ready(azure: Azure, facts: Facts, waiting: Waiting, watch: Watch) -> float | None:
     """Seconds until Azure says Ready. A VM that was Ready before tells nothing new by it."""
     if facts.vm is not None and facts.vm.agent is AgentStatus.READY:
         return None
     began = time.monotonic()
+    told = 0.0
     deadline = Deadline.after(waiting.ready)
     while deadline.remaining() > POLL_SECONDS:
+        waited = time.monotonic() - began
+        if waited >= told:
+            watch(Answer("wait", State.NOT_ASKED, _what_for(waited, waiting.ready, azure.in_cloud_shell())))
+            told = waited + TELL_SECONDS
         answer = ask(INSTANCE_VIEW, lambda: azure.virtual_machine(facts.target, deadline))
         if answer.state is State.OK and parse_vm(answer.value).agent is AgentStatus.READY:
             seconds = time.monotonic() - began

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -171,15 +172,47 @@ def test_a_step_of_one_among_several_names_its_vm(monkeypatch):
 def test_the_exit_code_comes_after_az_has_printed_the_object(show):
     cli: Any = Cli()
     console = Console.of(cli)
-    console.exit_with({"verdict": {"scenario": "wire-server-blocked"}})
+    console.exit_with(12)
     with pytest.raises(SystemExit) as caught:
         cli.handlers[0](cli, result=None)
     assert caught.value.code == 12
 
 
-def test_the_exit_code_of_several_is_1_when_one_could_not_be_asked():
-    cli: Any = Cli()
-    Console.of(cli).exit_with([{"verdict": {"scenario": "healthy"}}, {"verdict": None}])
-    with pytest.raises(SystemExit) as caught:
-        cli.handlers[0]()
-    assert caught.value.code == 1
+@pytest.mark.parametrize(
+    ("typed", "agreed"),
+    [
+        (b"\n", False),
+        (b"\x04", False),
+        (b"n\n", False),
+        (b"yea\n", False),
+        (b"ja\n", False),
+        (b"y\n", True),
+        (b"YES\n", True),
+        (b"no\x7f\x7fyes\n", True),
+    ],
+)
+def test_only_a_typed_yes_is_a_yes(monkeypatch, typed, agreed):
+    """At a pseudo terminal: Enter alone and Ctrl+D are a no, and nothing of the question lands in the object's file."""
+    ours, theirs = os.openpty()
+    stdout = Stream(False)
+    with os.fdopen(theirs, encoding="utf-8") as terminal:
+        error = Stream(True)
+        for name, stream in (("stdin", terminal), ("stdout", stdout), ("stderr", error)):
+            monkeypatch.setattr(sys, name, stream)
+        cli: Any = Cli("-o")
+        console = Console.of(cli)
+        assert console.can_ask
+        os.write(ours, typed)
+        assert console.confirm("Apply?") is agreed
+        monkeypatch.undo()
+    os.close(ours)
+    assert stdout.getvalue() == ""
+    assert error.getvalue().startswith("Apply? (y/N): ")
+
+
+@pytest.mark.parametrize(("stdin", "stderr", "quiet"), [(False, True, False), (True, False, False), (True, True, True)])
+def test_nobody_is_asked_without_a_terminal_on_both_sides(monkeypatch, stdin, stderr, quiet):
+    monkeypatch.setattr(sys, "stdin", Stream(stdin))
+    monkeypatch.setattr(sys, "stderr", Stream(stderr))
+    cli: Any = Cli(quiet=quiet)
+    assert not Console.of(cli).can_ask

@@ -14,8 +14,10 @@ from azext_vmagent.evidence.asking import SourceFailed
 from azext_vmagent.flow import Diagnosis, diagnose
 from azext_vmagent.model import State, Target
 from azext_vmagent.repair.consent import RepairWish
+from azext_vmagent.repair.outcome import Ended
 from azext_vmagent.repairing import POLL_SECONDS
 from azext_vmagent.report.layout import Style
+from azext_vmagent.report.repair_text import ended_lines
 from azext_vmagent.report.repaired import undo_command
 from tests.azure_double import STOPPED, WELL, AzureDouble, vm
 
@@ -77,8 +79,12 @@ class Console:
     def step(self, answer: Any, _name: str = "") -> None:
         self.shown.append(f"{answer.source}: {answer.detail}")
 
-    def show(self, _found: Diagnosis, _plan: Any = None, closing: str = "") -> None:
-        self.shown.append(closing)
+    def show(self, _found: Diagnosis, _plan: Any = None, ended: Ended | None = None) -> None:
+        if ended is not None:
+            self.end(ended)
+
+    def end(self, ended: Ended) -> None:
+        self.shown += ended_lines(ended, Style(False))
 
     def say(self, text: Callable[[Style], list[str]]) -> None:
         self.shown += text(Style(False))
@@ -117,7 +123,9 @@ def test_with_yes_the_change_is_made_once_and_the_object_says_what_became_of_it(
     assert (told["repair"]["verified"]["scenario"], told["verdict"]["scenario"]) == ("healthy", "healthy")
     assert told["repair"]["verified"]["readyAfter"] is not None
     assert told["repair"]["undo"] == "az vm agent-diagnose -g rg-shop -n web-03 --ssh-user ops --undo"
+    assert (told["repair"]["outcome"], told["repair"]["next"]) == ("repaired", None)
     assert "Repaired: web-03 is Ready again after" in console.text
+    assert "(was: scenario 1, agent-stopped)" in console.text
     assert "all other rules are unchanged" in console.text
 
 
@@ -127,7 +135,10 @@ def test_without_a_terminal_and_without_yes_nothing_is_sent():
     assert guest.sent == []
     assert (told["repair"]["applied"], told["repair"]["plan"]["actions"][0]["kind"]) == (None, "start-agent")
     assert "Nothing was changed: there is no terminal to ask at" in console.text
-    assert "--yes" in console.text
+    command = "az vm agent-diagnose -g rg-shop -n web-03 --ssh-user ops --repair --yes"
+    assert command in console.text
+    assert (told["repair"]["outcome"], told["repair"]["next"]) == ("needs-consent", command)
+    assert told["repair"]["why"] == "there is no terminal to ask at"
 
 
 @pytest.mark.parametrize("says_yes", [False, True])
@@ -137,11 +148,14 @@ def test_at_a_terminal_it_asks_once_and_no_means_no(says_yes):
     assert console.questions == ["Apply?"]
     assert len(guest.sent) == says_yes
     assert (told["repair"]["applied"] is not None) is says_yes
+    assert told["repair"]["outcome"] == ("repaired" if says_yes else "needs-consent")
 
 
 def test_a_dry_run_sends_nothing_even_with_yes():
     guest, console = Guest(), Console(can_ask=True, says_yes=True)
-    put_right(guest, RepairWish(dry_run=True, yes=True), console)
+    told = put_right(guest, RepairWish(dry_run=True, yes=True), console)
+    assert (told["repair"]["outcome"], told["repair"]["applied"]) == ("planned", None)
+    assert told["repair"]["next"] == "az vm agent-diagnose -g rg-shop -n web-03 --ssh-user ops --repair"
     assert (guest.sent, console.questions) == ([], [])
     assert "Nothing was changed: --dry-run." in console.text
 
@@ -152,6 +166,7 @@ def test_no_wait_ends_after_the_guests_own_proof():
     assert told["repair"]["applied"]["result"] == "applied"
     assert told["repair"]["verified"]["scenario"] is None
     assert told["verdict"]["scenario"] == "agent-stopped"  # nobody looked again
+    assert told["repair"]["outcome"] == "applied"
     assert "Applied: the guest proves it" in console.text
 
 
@@ -176,8 +191,9 @@ def test_a_change_in_force_that_did_not_help_is_no_repair_whatever_azure_says():
     told = putting_right.put_right(azure, found, RepairWish(yes=True, wait=30), 5.0, console)
     assert told["repair"]["applied"]["result"] == "applied"
     assert told["verdict"]["scenario"] == "agent-stopped"
-    assert "Repaired" not in console.text
-    assert "Applied, and it did not help: still broken (was: agent-stopped)" in console.text
+    assert "Repaired:" not in console.text
+    assert (told["repair"]["outcome"], told["repair"]["next"]) == ("not-repaired", told["repair"]["undo"])
+    assert "Not repaired: the changes are in force, and it did not help: still broken (was: scenario 1" in console.text
     assert "--undo" in console.text
 
 
@@ -205,11 +221,20 @@ def test_undo_asks_and_tells_that_the_last_repair_was_taken_back():
     assert len(guest.sent) == 1
     assert told["repair"]["applied"]["result"] == "undone"
     assert told["repair"]["plan"] is None
-    assert "Undone: the last repair was taken back." in console.text
+    assert told["repair"]["outcome"] == "undone"
+    assert "Undone: the last repair was taken back" in console.text
     quiet = Console()
-    put_right(guest, RepairWish(undo=True), quiet)
+    told = put_right(guest, RepairWish(undo=True), quiet)
     assert len(guest.sent) == 1
-    assert "add --yes" in quiet.text
+    assert told["repair"]["outcome"] == "needs-consent"
+    assert "az vm agent-diagnose -g rg-shop -n web-03 --ssh-user ops --undo --yes" in quiet.text
+
+
+def test_an_undo_where_nothing_is_in_force_says_so():
+    guest, console = Guest("vmagent-repair 1\nresult nothing-to-do\nend 1 0 -\n"), Console()
+    told = put_right(guest, RepairWish(undo=True, yes=True), console)
+    assert (told["repair"]["outcome"], told["repair"]["undo"]) == ("nothing-to-do", None)
+    assert "Nothing to do: no repair of this guest is in force" in console.text
 
 
 def test_the_command_that_undoes_logs_in_the_same_way():
@@ -219,3 +244,19 @@ def test_the_command_that_undoes_logs_in_the_same_way():
         "az vm agent-diagnose -g rg-shop -n web-03 --ssh-user ops --ssh-host 127.0.0.1 --ssh-port 2222 "
         "--ssh-key '/home/me/my key' --undo"
     )
+
+
+@pytest.mark.parametrize("cloud_shell", [False, True])
+def test_the_wait_for_azures_word_says_what_is_waited_for_and_how_long(monkeypatch, cloud_shell):
+    monkeypatch.setattr("azext_vmagent.repairing.TELL_SECONDS", 0.0001)
+    guest, console = Guest(), Console()
+    azure = guest.azure()
+    azure.cloud_shell = cloud_shell
+    guest.polls = -3
+    found = diagnose(azure, TARGET, OPS, 5.0)
+    putting_right.put_right(azure, found, RepairWish(yes=True, wait=30), 5.0, console)
+    waits = [line for line in console.shown if line.startswith("wait: ")]
+    assert "at most 30 s: the change is in force" in waits[0]
+    assert ("run the same again" in waits[0]) is cloud_shell
+    assert "Azure does not say Ready yet, " in waits[1]
+    assert waits[-1] == "wait: Azure says Ready"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from azext_vmagent.channels.choice import Wish
+from azext_vmagent.channels.choice import AUTO, Wish
 from azext_vmagent.facts.reading import RUN_COMMAND, Facts
 
 
@@ -21,6 +21,26 @@ def az_vm(verb: str, facts: Facts, *more: str) -> str:
 def diagnose_again(facts: Facts, *more: str) -> str:
     """The command that asks again with more to go by."""
     return az_vm("agent-diagnose", facts, *more)
+
+
+def login_arguments(wish: Wish) -> tuple[str, ...]:
+    """The arguments with which the same way into the guest is taken again, quoted for a shell."""
+    given = (
+        ("--ssh-user", wish.ssh_user),
+        ("--ssh-host", wish.ssh_host),
+        ("--ssh-port", wish.ssh_port and str(wish.ssh_port)),
+        ("--ssh-key", wish.ssh_key),
+        ("--ssh-config", wish.ssh_config),
+        ("--run-command", wish.run_command if wish.run_command != AUTO else None),
+        ("--serial-console", wish.serial_console if wish.serial_console != AUTO else None),
+        ("--console-user", wish.console_user),
+    )
+    return tuple(part for name, value in given if value for part in (name, shlex.quote(value)))
+
+
+def the_same_way(facts: Facts, wish: Wish, *more: str) -> str:
+    """The command that asks again with the same login, and with more besides."""
+    return diagnose_again(facts, *login_arguments(wish), *more)
 
 
 def ssh_login(facts: Facts, wish: Wish) -> str | None:

@@ -58,7 +58,7 @@ def decide(plans: Sequence[RepairPlan], wish: RepairWish, terminal: bool) -> Dec
     missing = missing_permissions(plans, wish.allowed)
     add: tuple[str, ...] = ("--allow", *missing) if missing else ()
     if wish.dry_run:
-        return Decision(Consent.SHOW_ONLY, "--dry-run: nothing was changed", add)
+        return Decision(Consent.SHOW_ONLY, "--dry-run", add)
     several = len(plans) > 1
     if not wish.yes and (several or not terminal):
         add = ("--yes", *add)
@@ -79,4 +79,4 @@ def _why(missing: tuple[str, ...], several: bool, needs_yes: bool) -> str:
         parts.append("several VMs need --yes" if several else "there is no terminal to ask at")
     if missing:
         parts.append(f"{' and '.join(missing)} must be named")
-    return "; ".join(parts) + ": nothing was changed"
+    return "; ".join(parts)

@@ -17,9 +17,9 @@ from azext_vmagent.facts.serial_log import SerialLogFacts
 from azext_vmagent.flow import Diagnosis, seconds_by_step
 from azext_vmagent.model import Answer, Cause, NextStep, Reason, Since, Target, Verdict
 from azext_vmagent.repair.model import Action, RepairPlan
-from azext_vmagent.repair.outcome import Repaired
+from azext_vmagent.repair.outcome import Ended, Repaired
 from azext_vmagent.report.redaction import printable, safe
-from azext_vmagent.report.repaired import undo_command
+from azext_vmagent.report.repaired import next_command, undo_command, why
 
 SCHEMA_VERSION = "1"
 
@@ -27,11 +27,16 @@ Document = dict[str, Any]
 
 
 def document(
-    diagnosis: Diagnosis, plan: RepairPlan | None = None, done: Repaired | None = None, before: Diagnosis | None = None
+    diagnosis: Diagnosis,
+    plan: RepairPlan | None = None,
+    done: Repaired | None = None,
+    before: Diagnosis | None = None,
+    ended: Ended | None = None,
 ) -> Document:
     """The object that scripts get; ``repair`` is null unless a repair was asked for.
 
-    After a repair the diagnosis is the one that followed it, ``before`` the one that it was made for.
+    After a repair the diagnosis is the one that followed it, ``before`` the one that it was made for; ``ended`` says
+    why nothing was changed.
     """
     facts, verdict = diagnosis.facts, diagnosis.verdict
     return {
@@ -42,7 +47,9 @@ def document(
         "serialLog": _serial_log(facts.serial),
         "screenshot": _screenshot(facts.screenshot),
         "channels": [_channel(answer) for answer in diagnosis.answers],
-        "repair": _repair(plan, done, before) if plan is not None or done is not None else None,
+        "repair": _repair(plan, done, before or diagnosis, ended)
+        if plan is not None or done is not None or ended is not None
+        else None,
         "timings": {"total": round(diagnosis.total, 3), "byStep": dict(seconds_by_step(diagnosis.answers))},
     }
 
@@ -100,19 +107,19 @@ def _verdict(verdict: Verdict) -> Document:
     }
 
 
-def _repair(plan: RepairPlan | None, done: Repaired | None, before: Diagnosis | None) -> Document:
-    """The plan, or why there is none. ``applied``, ``verified`` and ``undo`` are null where nothing was changed."""
+def _repair(plan: RepairPlan | None, done: Repaired | None, before: Diagnosis, ended: Ended | None) -> Document:
+    """How it ended, and the plan or why there is none. ``applied`` and ``verified`` are null where nothing was sent."""
+    if done is not None:
+        ended = Ended(done.outcome, why(before, done), next_command(before, done))
     return {
+        "outcome": ended.outcome.value if ended is not None else None,
+        "why": safe(ended.why) if ended is not None else None,
+        "next": printable(ended.command) if ended is not None and ended.command else None,
         "plan": _plan(plan) if plan is not None else None,
         "applied": _applied(done) if done is not None else None,
-        "verified": _verified(done, before) if done is not None and before is not None else None,
-        "undo": printable(undo_command(before)) if done is not None and before is not None and _undone(done) else None,
+        "verified": _verified(done, before) if done is not None else None,
+        "undo": printable(undo_command(before)) if done is not None and done.in_force else None,
     }
-
-
-def _undone(done: Repaired) -> bool:
-    """There is something in the guest that --undo takes back; what Azure did has its own way back, or none."""
-    return done.took and not done.by_azure
 
 
 def _applied(done: Repaired) -> Document:

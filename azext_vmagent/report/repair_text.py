@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from azext_vmagent.model import Verdict
 from azext_vmagent.repair.model import Action, RepairPlan, Risk
-from azext_vmagent.report.layout import Style, entry
-from azext_vmagent.report.redaction import safe
+from azext_vmagent.repair.outcome import Ended
+from azext_vmagent.report.layout import LABEL, Style, entry
+from azext_vmagent.report.redaction import printable, safe
 from azext_vmagent.report.text import step_lines
 
 _RISKS = {
@@ -32,6 +33,17 @@ def repair_lines(plan: RepairPlan, verdict: Verdict, style: Style) -> list[str]:
     for cause in plan.remains:
         lines += entry("remains", f"{cause.code}  {safe(cause.title)}: not cured by this plan")
     return lines
+
+
+def ended_lines(ended: Ended, style: Style) -> list[str]:
+    """Nothing was changed, why, and the command that leads on."""
+    lines = [style(f"Nothing was changed: {safe(ended.why)}.", "bold")]
+    return [*lines, *command_line("do now", ended.command, style)] if ended.command else lines
+
+
+def command_line(label: str, command: str, style: Style) -> list[str]:
+    """A command that can be copied whole: never wrapped, never cut."""
+    return [f"  {label:<{LABEL - 2}} {style(printable(command), 'bold')}"]
 
 
 def _title(plan: RepairPlan) -> str:

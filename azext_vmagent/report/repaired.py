@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
-
-from azext_vmagent.causes.access import diagnose_again
+from azext_vmagent.causes.access import the_same_way
 from azext_vmagent.facts.instance_view import AgentStatus
 from azext_vmagent.flow import Diagnosis
-from azext_vmagent.model import State
-from azext_vmagent.repair.outcome import Repaired
+from azext_vmagent.model import State, Verdict
+from azext_vmagent.repair.outcome import Outcome, Repaired
 from azext_vmagent.repair.record import RepairRecord, Result
 from azext_vmagent.report.layout import Style, entry
 from azext_vmagent.report.redaction import safe
+from azext_vmagent.report.repair_text import command_line
 from azext_vmagent.report.repaired_by_azure import repaired_by_azure_lines
 
 _NOT = {
@@ -24,51 +23,80 @@ _NOT = {
     Result.NO_PLACE: "nothing can be saved in the guest, so nothing was changed",
     Result.UNKNOWN: "the guest did not say how it ended; a second run goes on where it stopped",
 }
+#: what the same repair, asked for once more, looks at anew, goes on with, or waits for
+_AGAIN = (Result.CHANGED, Result.LOCKED, Result.UNKNOWN)
+_TITLES = {
+    Outcome.REPAIRED: ("Repaired", "green"),
+    Outcome.UNDONE: ("Undone", "green"),
+    Outcome.NOTHING_TO_DO: ("Nothing to do", "green"),
+    Outcome.APPLIED: ("Applied", "yellow"),
+    Outcome.NOT_REPAIRED: ("Not repaired", "red"),
+    Outcome.NOT_UNDONE: ("Not undone", "red"),
+}
 
 
 def undo_command(before: Diagnosis) -> str:
     """Takes back the last repair of this guest."""
-    wish = before.wish
-    given = (
-        ("--ssh-user", wish.ssh_user),
-        ("--ssh-host", wish.ssh_host),
-        ("--ssh-port", wish.ssh_port and str(wish.ssh_port)),
-        ("--ssh-key", wish.ssh_key),
-        ("--ssh-config", wish.ssh_config),
+    return the_same_way(before.facts, before.wish, "--undo")
+
+
+def next_command(before: Diagnosis, done: Repaired) -> str | None:
+    """What leads on: the same repair again, another look, or the way back; None where all is well."""
+    if done.outcome is Outcome.APPLIED:
+        return the_same_way(before.facts, before.wish)
+    if done.by_azure:
+        return next((step.command for step in done.advice if step.command), None)
+    if done.outcome is Outcome.NOT_REPAIRED and done.record.result in _AGAIN:
+        return the_same_way(before.facts, before.wish, "--repair")
+    return undo_command(before) if done.outcome is Outcome.NOT_REPAIRED and done.in_force else None
+
+
+def why(before: Diagnosis, done: Repaired) -> str:
+    """The end in a sentence: ``web-03 is Ready again after 21 s (was: scenario 2, wire-server-blocked)``."""
+    name, was, result = before.facts.target.name, f"(was: {_named(before.verdict)})", done.record.result
+    ready = f"{name} is Ready again" + (f" after {done.ready_after:.0f} s" if done.ready_after is not None else "")
+    proof = "Azure has done it" if done.by_azure else "the guest proves it"
+    if done.undoing and result in (Result.UNDONE, Result.NOTHING_TO_DO):
+        return "the last repair was taken back" if result is Result.UNDONE else "no repair of this guest is in force"
+    if not done.took:
+        told = done.by_azure or done.carried.state is not State.OK
+        return done.carried.detail if told else _NOT.get(result, result.value)
+    if done.outcome is Outcome.NOT_REPAIRED:
+        return f"{proof if done.by_azure else 'the changes are in force'}, and it did not help: still broken {was}"
+    if done.outcome is Outcome.NOTHING_TO_DO:
+        return "the guest is as planned already"
+    if done.outcome is Outcome.REPAIRED:
+        return f"{ready} {was}"
+    if done.after is None:
+        return f"{proof}; nobody waited for Azure's word {was}"
+    return (
+        f"{ready}, and something is left {was}"
+        if _ready(done)
+        else (f"{proof}; Azure does not show it yet: its word lags {was}")
     )
-    login = [part for name, value in given if value for part in (name, shlex.quote(value))]
-    return diagnose_again(before.facts, *login, "--undo")
 
 
 def repaired_lines(before: Diagnosis, done: Repaired, style: Style) -> list[str]:
     """``Repaired: web-03 is Ready again after 21 s (was: …)``, or what is still wrong; with the command to undo it."""
     if done.by_azure:
         return repaired_by_azure_lines(before, done, style)
-    record, name = done.record, before.facts.target.name
-    was = f"was: {before.verdict.scenario.value}"
-    if record.result is Result.UNDONE:
-        return [style("Undone: the last repair was taken back.", "bold"), *_now(done)]
-    if not done.took:
-        why = done.carried.detail if done.carried.state is not State.OK else _NOT[record.result]
-        lines = [style(f"Not repaired: {safe(why)}", "bold", "red"), *_failed_steps(record)]
-        return [*lines, *_now(done), *entry("undo", undo_command(before))]
-    if record.result is Result.NOTHING_TO_DO:
-        lines = [style("Nothing to do: the guest is as planned already.", "bold", "green")]
-    elif done.after is not None and done.after.verdict.scenario.number is not None:
-        lines = [style(f"Applied, and it did not help: still broken ({was})", "bold", "red")]
-    elif done.ready_after is not None:
-        lines = [style(f"Repaired: {name} is Ready again after {done.ready_after:.0f} s ({was})", "bold", "green")]
-    elif _ready(done):
-        lines = [style(f"Repaired: {name} ({was})", "bold", "green")]
-    else:
-        lines = [style(f"Applied: the guest proves it; Azure does not show it yet ({was})", "bold", "yellow")]
+    record, (word, colour) = done.record, _TITLES[done.outcome]
+    lines = [style(f"{word}: {safe(why(before, done))}", "bold", colour), *_failed_steps(record)]
     proof = ", ".join(f"tcp/{port} answers {status or 'nothing'}" for port, status in record.wire)
     if proof:
         lines += entry("proof", f"in the guest, as root: {proof}")
     if record.other_rules_same is not None:
         same = "unchanged" if record.other_rules_same else "NOT the same as before: look at them"
         lines += entry("rules", f"all other rules are {same}")
-    return [*lines, *_now(done), *entry("undo", undo_command(before))]
+    lines += _now(done)
+    undo, next_ = undo_command(before) if done.in_force else None, next_command(before, done)
+    lines += command_line("do now", next_, style) if next_ and next_ != undo else []
+    return [*lines, *(command_line("undo", undo, style) if undo else [])]
+
+
+def _named(verdict: Verdict) -> str:
+    number = verdict.scenario.number
+    return f"scenario {number}, {verdict.scenario.value}" if number else verdict.scenario.value
 
 
 def _ready(done: Repaired) -> bool:

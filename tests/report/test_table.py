@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from azext_vmagent.model import Scenario, Target
+from azext_vmagent.repair.outcome import Outcome
 from azext_vmagent.report.document import error_document
-from azext_vmagent.report.exit_code import CODES, exit_code
+from azext_vmagent.report.exit_code import CODES, REPAIR_CODES, exit_code, repair_exit_code
 from azext_vmagent.report.table import rows
 
 
@@ -105,3 +106,36 @@ def test_of_several_the_worst_counts_and_one_that_was_not_asked_most():
     assert exit_code([told(scenario="healthy"), told(), told(scenario="uncertain")]) == 12
     assert exit_code([told(), MISSING]) == 1
     assert exit_code([]) == 0
+
+
+# -- the code of a repair ------------------------------------------------------------------------------------------------
+
+
+def ended(*outcomes: str | None) -> list[dict[str, Any]]:
+    return [{"repair": {"outcome": outcome}} if outcome else {"error": {}} for outcome in outcomes]
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_a_repair_that_did_not_come_about_is_an_error_for_every_script(outcome):
+    done = outcome.value in ("repaired", "undone", "nothing-to-do", "planned", "applied")
+    assert repair_exit_code(ended(outcome.value), named=False, dry_run=False) == (0 if done else 1)
+
+
+def test_each_outcome_has_a_code_of_its_own_when_asked():
+    codes = [repair_exit_code(ended(outcome.value), named=True, dry_run=False) for outcome in Outcome]
+    assert set(REPAIR_CODES) == {outcome.value for outcome in Outcome}
+    assert [outcome.value for outcome, code in zip(Outcome, codes, strict=True) if code == 0] == ["repaired", "undone"]
+    assert len(set(codes)) == len(codes) - 1
+    assert not set(codes).difference({0}) & set(CODES.values())
+
+
+def test_of_several_repairs_the_worst_is_told_and_a_machine_that_was_not_asked_above_all():
+    assert repair_exit_code(ended("repaired", "refused", "planned"), named=True, dry_run=False) == 24
+    assert repair_exit_code(ended("repaired", None), named=True, dry_run=False) == 1
+    assert repair_exit_code(ended("repaired", None), named=False, dry_run=False) == 1
+    assert repair_exit_code(ended("repaired", "not-started"), named=False, dry_run=False) == 1
+
+
+def test_a_dry_run_has_done_what_it_was_told():
+    assert repair_exit_code(ended("refused", "planned", None), named=False, dry_run=True) == 0
+    assert repair_exit_code(ended("refused", "planned"), named=True, dry_run=True) == 24
