@@ -129,7 +129,12 @@ def _diagnose(loader):
     with loader.argument_context("vm agent-diagnose") as context:
         context.argument("resource_group_name", group_type)
         context.argument(
-            "vm_name", options_list=["--name", "-n"], id_part=None, help="Name of the virtual machine.", required=False
+            "vm_name",
+            options_list=["--name", "-n"],
+            id_part=None,
+            nargs="+",
+            required=False,
+            help="Name of the virtual machine, or several of one resource group, separated by spaces.",
         )
         context.argument(
             "ids",

@@ -65,6 +65,11 @@ class Console:
             self._write(sys.stderr, [""])
         return answer.strip().lower() in ("y", "yes")
 
+    def heading(self, text: str) -> None:
+        """What the steps that follow belong to, where steps are shown."""
+        if self.steps:
+            self._write(sys.stderr, [safe(text)])
+
     def say(self, text: Callable[[Style], list[str]]) -> None:
         """Show some lines where the report is shown."""
         if self.quiet:
@@ -95,10 +100,13 @@ class Console:
         self._write(sys.stdout, ["", *text(self._style(sys.stdout)), ""])
         return None
 
-    def show_one_of_many(self, diagnosis: Diagnosis, plan: RepairPlan | None = None) -> None:
-        """Among several VMs the rows are what matters; the reports only where they are the output, or asked for."""
-        if self.report_is_the_output or self.verbose:
-            self.show(diagnosis, plan)
+    def show_one_of_many(self, diagnosis: Diagnosis, planning: bool = False) -> None:
+        """Among several VMs the rows are what matters; the reports only where they are the output, or asked for.
+
+        The plan of a repair says of each VM what its report would: there only on demand.
+        """
+        if self.verbose or (self.report_is_the_output and not planning):
+            self.show(diagnosis)
 
     def show_error(self, name: str, message: str) -> None:
         """A VM among several that could not be asked; scripts find it in its row as well."""

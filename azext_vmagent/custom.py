@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def diagnose_vm_agent(  # pylint: disable=too-many-locals  # one for each argument of the command
     cmd: AzCliCommand,
     resource_group_name: str | None = None,
-    vm_name: str | None = None,
+    vm_name: list[str] | None = None,
     ids: list[str] | None = None,
     timeout: int = 180,
     run_command: str = AUTO,

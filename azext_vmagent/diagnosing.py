@@ -14,9 +14,10 @@ from azext_vmagent.evidence.azure import LiveAzure, live_azure
 from azext_vmagent.evidence.deadline import Deadline
 from azext_vmagent.flow import Diagnosis, diagnose
 from azext_vmagent.model import State, Target
+from azext_vmagent.putting_all_right import Turn, put_all_right
 from azext_vmagent.putting_right import put_right
 from azext_vmagent.repair.consent import RepairWish
-from azext_vmagent.repair.model import AZURE, RepairPlan
+from azext_vmagent.repair.model import AZURE
 from azext_vmagent.repair.plan import plan
 from azext_vmagent.repair.script import repair_script
 from azext_vmagent.report.document import document, error_document
@@ -52,6 +53,8 @@ def _put_right(
     except KeyboardInterrupt:
         console.show_interrupted(azure.requests.withdrawn())
         raise
+    except SourceFailed as exc:
+        raise _az_error(exc, found.facts.target) from exc
 
 
 def _diagnosed(azure: LiveAzure, target: Target, wish: Wish, timeout: float, console: Console) -> Diagnosis:
@@ -91,7 +94,7 @@ def diagnose_all(
     waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
     for index in range(len(targets)):
         waiting.put(index)
-    rows: queue.SimpleQueue[tuple[int, dict[str, Any]]] = queue.SimpleQueue()
+    rows: queue.SimpleQueue[tuple[int, Turn]] = queue.SimpleQueue()
 
     def work() -> None:
         while True:
@@ -100,12 +103,13 @@ def diagnose_all(
             except queue.Empty:
                 return
             client = clients[targets[index].subscription]
-            rows.put((index, _row(client, targets[index], wish, deadline, console, repair)))
+            rows.put((index, _turn(client, targets[index], wish, deadline, console, repair is not None)))
 
     for _ in range(min(AT_ONCE, len(targets))):
         threading.Thread(target=work, daemon=True).start()
     try:
-        return [row for _, row in sorted((rows.get() for _ in targets), key=itemgetter(0))]
+        turns = [turn for _, turn in sorted((rows.get() for _ in targets), key=itemgetter(0))]
+        return put_all_right(turns, repair, timeout, console) if repair is not None else [turn.row() for turn in turns]
     except KeyboardInterrupt:
         for client in clients.values():
             console.show_interrupted(client.requests.withdrawn() if isinstance(client, LiveAzure) else [])
@@ -122,29 +126,19 @@ def _client(cli_ctx: AzCli, subscription: str) -> LiveAzure | CLIError:
         return exc
 
 
-def _row(
-    azure: LiveAzure | CLIError,
-    target: Target,
-    wish: Wish,
-    deadline: Deadline,
-    console: Console,
-    repair: RepairWish | None,
-) -> dict[str, Any]:
+def _turn(
+    azure: LiveAzure | CLIError, target: Target, wish: Wish, deadline: Deadline, console: Console, planning: bool
+) -> Turn:
+    """One VM's diagnosis, or the row with its error; ``planning``: a repair was asked for as well."""
     try:
-        found = diagnose(
-            _usable(azure), target, wish, _left(deadline), lambda answer: console.step(answer, target.name)
-        )
-        planned = _plan(found, repair)
-        console.show_one_of_many(found, planned)
-        return document(found, planned)
+        client = _usable(azure)
+        found = diagnose(client, target, wish, _left(deadline), lambda answer: console.step(answer, target.name))
+        console.show_one_of_many(found, planning)
+        return Turn(target, client, found)
     except Exception as exc:  # pylint: disable=broad-except  # one VM's failure is its row, never the end of the others
         failed = failure(exc)
         console.show_error(target.name, failed.detail)
-        return error_document(target, _code(failed), failed.detail)
-
-
-def _plan(found: Diagnosis, repair: RepairWish | None) -> RepairPlan | None:
-    return plan(found, repair.allowed) if repair is not None else None
+        return Turn(target, error=error_document(target, _code(failed), failed.detail))
 
 
 def _usable(azure: LiveAzure | CLIError) -> LiveAzure:

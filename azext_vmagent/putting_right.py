@@ -48,9 +48,7 @@ def kept_back(found: Diagnosis, planned: RepairPlan, wish: RepairWish) -> Ended 
     if no_way is not None:
         return Ended(Outcome.REFUSED, no_way)
     if wish.dry_run:
-        return Ended(
-            Outcome.PLANNED, "--dry-run", the_same_way(found.facts, found.wish, "--repair", *_named([planned]))
-        )
+        return Ended(Outcome.PLANNED, "--dry-run", the_same_way(found.facts, found.wish, "--repair", *named([planned])))
     return None
 
 
@@ -58,11 +56,12 @@ def without_consent(found: Diagnosis, plans: Sequence[RepairPlan], wish: RepairW
     """What nobody has agreed to yet, and the command that does; ``plans`` are all that it would be given for."""
     decision = decide(plans, wish, terminal)
     yes = ["--yes"] if wish.yes or "--yes" in decision.add else []
-    command = the_same_way(found.facts, found.wish, "--repair", *yes, *_named(plans))
+    command = the_same_way(found.facts, found.wish, "--repair", *yes, *named(plans))
     return Ended(Outcome.NEEDS_CONSENT, decision.why, command)
 
 
-def _named(plans: Sequence[RepairPlan]) -> list[str]:
+def named(plans: Sequence[RepairPlan]) -> list[str]:
+    """The ``--allow`` that these plans need."""
     permissions = missing_permissions(plans, ())
     return ["--allow", *permissions] if permissions else []
 

@@ -26,24 +26,24 @@ MOST_PASTED = 1 << 20
 PASSWORD_VARIABLE = "AZURE_VMAGENT_CONSOLE_PASSWORD"
 
 
-def resolve(cli_ctx: AzCli, group: str | None, name: str | None, ids: list[str] | None) -> list[Target]:
+def resolve(cli_ctx: AzCli, group: str | None, names: list[str] | None, ids: list[str] | None) -> list[Target]:
     """The targets in the order given. Raises azclierror argument errors."""
     from azure.cli.core.azclierror import MutuallyExclusiveArgumentError, RequiredArgumentMissingError
     from azure.cli.core.commands.client_factory import get_subscription_id
 
     listed = " ".join(ids or ()).split()
     if listed:
-        if name:
+        if names:
             raise MutuallyExclusiveArgumentError(
                 "--ids and --name name the virtual machine twice.", "Give either --ids, or --resource-group and --name."
             )
         return [_parse(text) for text in listed]
-    if not (group and name):
+    if not (group and names and all(names)):
         raise RequiredArgumentMissingError(
             "Which virtual machine? The arguments --resource-group/-g and --name/-n, or --ids, are required.",
             "az vm agent-diagnose -g MyResourceGroup -n MyVm",
         )
-    return [Target(get_subscription_id(cli_ctx), group, name)]
+    return [Target(get_subscription_id(cli_ctx), group, name) for name in names]
 
 
 def _parse(text: str) -> Target:
@@ -80,10 +80,7 @@ def repair_wish(
     print_script: bool = False,
     wait: float = 900.0,
 ) -> RepairWish | None:
-    """What the user said about a repair, None without ``--repair`` and ``--undo``. Raises azclierror argument errors.
-
-    The plans of several VMs may be looked at; one is carried out at a time.
-    """
+    """What the user said about a repair, None without ``--repair`` and ``--undo``. Raises azclierror errors."""
     from azure.cli.core.azclierror import (
         InvalidArgumentValueError,
         MutuallyExclusiveArgumentError,
@@ -107,10 +104,15 @@ def repair_wish(
                 "Add --repair.",
             )
         return None
-    if len(found) > 1 and not (repair and dry_run and not print_script):
+    if len(found) > 1 and (undo or print_script):
+        option = "--undo takes back the repair of" if undo else "--print-script prints the repair of"
         raise InvalidArgumentValueError(
-            "This version repairs one virtual machine at a time.",
-            ["Look at the plans of all: add --dry-run.", "Then repair each: --resource-group/-g and --name/-n."],
+            f"{option} one virtual machine, and several are named.",
+            "Give each on its own: --ids ID, or --resource-group/-g and --name/-n.",
+        )
+    if len({target.id.lower() for target in found}) < len(found):
+        raise InvalidArgumentValueError(
+            "A virtual machine is named twice, and would be repaired twice.", "Name each once."
         )
     if wait < 0:
         raise InvalidArgumentValueError(f"--wait-timeout {wait:.0f} is no time.", "Give seconds, 0 for none.")

@@ -76,7 +76,8 @@ class Console:
     shown: list[str] = field(default_factory=list)
     questions: list[str] = field(default_factory=list)
 
-    def step(self, answer: Any, _name: str = "") -> None:
+    def step(self, answer: Any, name: str = "") -> None:
+        assert isinstance(name, str)
         self.shown.append(f"{answer.source}: {answer.detail}")
 
     def show(self, _found: Diagnosis, _plan: Any = None, ended: Ended | None = None) -> None:
@@ -88,6 +89,12 @@ class Console:
 
     def say(self, text: Callable[[Style], list[str]]) -> None:
         self.shown += text(Style(False))
+
+    def heading(self, text: str) -> None:
+        self.shown.append(text)
+
+    def show_interrupted(self, left: list[str]) -> None:
+        self.shown += left
 
     def confirm(self, question: str) -> bool:
         self.questions.append(question)

@@ -29,7 +29,12 @@ def vm_id(name: str, group: str = "rg") -> str:
 
 
 def test_group_and_name_mean_a_vm_of_the_current_subscription():
-    assert targets.resolve(CLI, "rg", "web", None) == [Target(SUBSCRIPTION, "rg", "web")]
+    assert targets.resolve(CLI, "rg", ["web"], None) == [Target(SUBSCRIPTION, "rg", "web")]
+
+
+def test_several_names_are_of_one_group_and_keep_their_order():
+    found = targets.resolve(CLI, "rg", ["web", "db"], None)
+    assert [(target.resource_group, target.name) for target in found] == [("rg", "web"), ("rg", "db")]
 
 
 def test_ids_keep_their_order_also_when_one_argument_holds_several_lines():
@@ -47,10 +52,10 @@ def test_a_default_group_does_not_quarrel_with_ids():
 
 def test_ids_and_a_name_would_name_the_vm_twice():
     with pytest.raises(MutuallyExclusiveArgumentError):
-        targets.resolve(CLI, "rg", "web", [vm_id("web")])
+        targets.resolve(CLI, "rg", ["web"], [vm_id("web")])
 
 
-@pytest.mark.parametrize(("group", "name"), [(None, None), ("rg", None), (None, "web"), ("", "web")])
+@pytest.mark.parametrize(("group", "name"), [(None, None), ("rg", None), (None, ["web"]), ("", ["web"]), ("rg", [""])])
 def test_half_a_name_is_refused_with_an_example(group, name):
     with pytest.raises(RequiredArgumentMissingError) as caught:
         targets.resolve(CLI, group, name, None)

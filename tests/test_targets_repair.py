@@ -37,11 +37,20 @@ def test_how_to_repair_without_repair_is_an_error(dry_run, yes, allow, named):
     assert "--repair" in str(caught.value.recommendations)
 
 
-def test_several_virtual_machines_are_planned_together_and_repaired_one_at_a_time():
-    with pytest.raises(InvalidArgumentValueError, match="one virtual machine at a time") as caught:
-        targets.repair_wish(True, False, True, None, TWO)
-    assert "--dry-run" in str(caught.value.recommendations)
+def test_several_virtual_machines_are_repaired_by_one_call():
+    assert targets.repair_wish(True, False, True, None, TWO) == RepairWish(yes=True)
     assert targets.repair_wish(True, True, False, None, TWO) == RepairWish(dry_run=True)
+
+
+@pytest.mark.parametrize("option", ["undo", "print_script"])
+def test_what_is_for_one_guest_is_refused_for_several(option):
+    with pytest.raises(InvalidArgumentValueError, match=f"--{option.replace('_', '-')}.* one virtual machine"):
+        targets.repair_wish(option != "undo", False, True, None, TWO, **{option: True})
+
+
+def test_a_machine_that_is_named_twice_is_not_repaired_twice():
+    with pytest.raises(InvalidArgumentValueError, match="named twice"):
+        targets.repair_wish(True, False, True, None, [*ONE, Target("S", "RG", "Web")])
 
 
 def test_a_repair_and_its_undo_exclude_each_other():

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 
 from azext_vmagent.channels.choice import AUTO, Wish
 from azext_vmagent.facts.reading import RUN_COMMAND, Facts
+from azext_vmagent.model import Target
 
 
 def vm_arguments(facts: Facts) -> str:
@@ -41,6 +43,12 @@ def login_arguments(wish: Wish) -> tuple[str, ...]:
 def the_same_way(facts: Facts, wish: Wish, *more: str) -> str:
     """The command that asks again with the same login, and with more besides."""
     return diagnose_again(facts, *login_arguments(wish), *more)
+
+
+def all_again(targets: Sequence[Target], wish: Wish, *more: str) -> str:
+    """The command that asks for these VMs by their ids, with the same login."""
+    ids = (shlex.quote(target.id) for target in targets)
+    return " ".join(["az vm agent-diagnose --ids", *ids, *login_arguments(wish), *more])
 
 
 def ssh_login(facts: Facts, wish: Wish) -> str | None:

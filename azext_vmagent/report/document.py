@@ -18,6 +18,7 @@ from azext_vmagent.flow import Diagnosis, seconds_by_step
 from azext_vmagent.model import Answer, Cause, NextStep, Reason, Since, Target, Verdict
 from azext_vmagent.repair.model import Action, RepairPlan
 from azext_vmagent.repair.outcome import Ended, Repaired
+from azext_vmagent.repair.worse import got_worse
 from azext_vmagent.report.redaction import printable, safe
 from azext_vmagent.report.repaired import next_command, undo_command, why
 
@@ -118,6 +119,7 @@ def _repair(plan: RepairPlan | None, done: Repaired | None, before: Diagnosis, e
         "plan": _plan(plan) if plan is not None else None,
         "applied": _applied(done) if done is not None else None,
         "verified": _verified(done, before) if done is not None else None,
+        "worse": safe(got_worse(before, done) or "") or None if done is not None else None,
         "undo": printable(undo_command(before)) if done is not None and done.in_force else None,
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from azext_vmagent.model import Verdict
 from azext_vmagent.repair.model import Action, RepairPlan, Risk
@@ -26,7 +26,13 @@ def repair_lines(plan: RepairPlan, verdict: Verdict, style: Style) -> list[str]:
         if plan.refusal.next_steps and plan.refusal.next_steps != verdict.next_steps:
             return [*lines, *step_lines(plan.refusal.next_steps, style)]
         return [*lines, *(entry("instead", "the steps above") if plan.refusal.next_steps else [])]
-    lines = [style(_title(plan), "bold")]
+    count = len(plan.actions)
+    return [style(f"Plan ({count} change{'s' if count > 1 else ''}, {extent([plan])})", "bold"), *change_lines(plan)]
+
+
+def change_lines(plan: RepairPlan) -> list[str]:
+    """Each change, and the causes that none of them cures."""
+    lines: list[str] = []
     for number, action in enumerate(plan.actions, 1):
         lines += entry(str(number), safe(action.change))
         lines += entry("", " · ".join(_notes(action, plan)))
@@ -46,12 +52,12 @@ def command_line(label: str, command: str, style: Style) -> list[str]:
     return [f"  {label:<{LABEL - 2}} {style(printable(command), 'bold')}"]
 
 
-def _title(plan: RepairPlan) -> str:
-    count = len(plan.actions)
-    downtimes = list(dict.fromkeys(action.downtime for action in plan.actions if action.downtime not in ("", "none")))
+def extent(plans: Sequence[RepairPlan]) -> str:
+    """The downtime and the time of all these changes: ``no downtime, about 2 min``."""
+    actions = [action for plan in plans for action in plan.actions]
+    downtimes = list(dict.fromkeys(action.downtime for action in actions if action.downtime not in ("", "none")))
     downtime = f"downtime {', '.join(downtimes)}" if downtimes else "no downtime"
-    minutes = sum(action.minutes for action in plan.actions)
-    return f"Plan ({count} change{'s' if count > 1 else ''}, {downtime}, about {minutes} min)"
+    return f"{downtime}, about {sum(action.minutes for action in actions)} min"
 
 
 def _notes(action: Action, plan: RepairPlan) -> Iterator[str]:

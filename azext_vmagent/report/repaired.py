@@ -8,6 +8,7 @@ from azext_vmagent.flow import Diagnosis
 from azext_vmagent.model import State, Verdict
 from azext_vmagent.repair.outcome import Outcome, Repaired
 from azext_vmagent.repair.record import RepairRecord, Result
+from azext_vmagent.repair.worse import got_worse
 from azext_vmagent.report.layout import Style, entry
 from azext_vmagent.report.redaction import safe
 from azext_vmagent.report.repair_text import command_line
@@ -88,7 +89,8 @@ def repaired_lines(before: Diagnosis, done: Repaired, style: Style) -> list[str]
     if record.other_rules_same is not None:
         same = "unchanged" if record.other_rules_same else "NOT the same as before: look at them"
         lines += entry("rules", f"all other rules are {same}")
-    lines += _now(done)
+    worse = got_worse(before, done)
+    lines += [*_now(done), *(entry("worse", safe(worse)) if worse else [])]
     undo, next_ = undo_command(before) if done.in_force else None, next_command(before, done)
     lines += command_line("do now", next_, style) if next_ and next_ != undo else []
     return [*lines, *(command_line("undo", undo, style) if undo else [])]
