@@ -86,7 +86,7 @@ class Console:
         planned = ["", *repair_lines(plan, diagnosis.verdict, style)] if plan is not None else []
         if ended is not None:
             refused = plan is not None and plan.refusal is not None  # its words stand above
-            planned += [style("Nothing was changed.", "bold")] if refused else ["", *ended_lines(ended, style)]
+            planned += ["", *([style("Nothing was changed.", "bold")] if refused else ended_lines(ended, style))]
         self._write(stream, ["", *report(diagnosis, style), *planned, ""])
 
     def end(self, ended: Ended) -> None:

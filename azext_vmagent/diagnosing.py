@@ -7,6 +7,7 @@ import threading
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from azext_vmagent.carrying import why_not
 from azext_vmagent.channels.choice import Wish
 from azext_vmagent.console import Console
 from azext_vmagent.evidence.asking import SourceFailed, failure
@@ -18,6 +19,7 @@ from azext_vmagent.putting_all_right import Turn, put_all_right
 from azext_vmagent.putting_right import put_right
 from azext_vmagent.repair.consent import RepairWish
 from azext_vmagent.repair.model import AZURE
+from azext_vmagent.repair.offer import offered
 from azext_vmagent.repair.plan import plan
 from azext_vmagent.repair.script import repair_script
 from azext_vmagent.report.document import document, error_document
@@ -41,8 +43,14 @@ def diagnose_one(
     found = _diagnosed(azure, target, wish, timeout, console)
     if repair is not None:
         return _put_right(azure, found, repair, timeout, console)
+    found = _with_the_repair(found)
     console.show(found)
     return document(found)
+
+
+def _with_the_repair(found: Diagnosis) -> Diagnosis:
+    """The repair among the next steps, where a login is at hand that carries it."""
+    return offered(found, plan(found)) if why_not(found.facts, found.wish) is None else found
 
 
 def _put_right(
@@ -133,6 +141,8 @@ def _turn(
     try:
         client = _usable(azure)
         found = diagnose(client, target, wish, _left(deadline), lambda answer: console.step(answer, target.name))
+        if not planning:
+            found = _with_the_repair(found)
         console.show_one_of_many(found, planning)
         return Turn(target, client, found)
     except Exception as exc:  # pylint: disable=broad-except  # one VM's failure is its row, never the end of the others

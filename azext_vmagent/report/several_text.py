@@ -42,8 +42,10 @@ class Turn(Protocol):
 def plan_lines(turns: Sequence[Turn], style: Style) -> list[str]:
     """Each VM with its verdict, and its changes or why there are none."""
     changing = [turn.planned for turn in turns if turn.planned is not None and turn.planned.actions]
-    count = f"{len(changing)} of {len(turns)} virtual machines"
-    lines = [style(f"Plan for {count}, one after another ({extent(changing)})", "bold")]
+    title = f"No change for any of {len(turns)} virtual machines"
+    if changing:
+        title = f"Plan for {len(changing)} of {len(turns)} virtual machines, one after another ({extent(changing)})"
+    lines = [style(title, "bold")]
     for turn in turns:
         lines += ["", style(safe(turn.target.name), "bold") + f"  {_verdict(turn)}"]
         lines += _planned(turn, style)

@@ -1,4 +1,4 @@
-"""``-o table``: one row a VM, within 100 columns."""
+"""``-o table``: one row a VM, within 100 columns. After a repair the last column says how it ended."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ def _row(document: dict[str, Any], next_width: int) -> OrderedDict[str, str]:
     elif numbers:
         scenario = f"{scenario}: {' or '.join(numbers)}"
     since = (agent["since"] or {}).get("time") or ""
+    repair = document.get("repair") or {}
     step = next((s["action"] for s in verdict["nextSteps"]), "")
+    if repair.get("outcome"):
+        step = f"{repair['outcome']}: {repair['why']}"
     return _columns(
         vm["name"],
         agent["status"] or "",

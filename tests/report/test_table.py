@@ -139,3 +139,8 @@ def test_of_several_repairs_the_worst_is_told_and_a_machine_that_was_not_asked_a
 def test_a_dry_run_has_done_what_it_was_told():
     assert repair_exit_code(ended("refused", "planned", None), named=False, dry_run=True) == 0
     assert repair_exit_code(ended("refused", "planned"), named=True, dry_run=True) == 24
+
+
+def test_after_a_repair_the_row_says_how_it_ended():
+    row = rows(told() | {"repair": {"outcome": "needs-consent", "why": "several VMs need --yes"}})[0]
+    assert row["Next"].startswith("needs-consent: several")
