@@ -11,7 +11,9 @@ long-summary: >-
   stopped, 2 the guest blocks the Wire Server (168.63.129.16), 3 the network interface is down, 4 the guest OS hangs or
   did not boot, or none of these and why, with the evidence and the next step. Changes nothing on the virtual machine
   without --repair or --undo.
-  On a terminal the report is shown; with --output, --query or a pipe the object is.
+  On a terminal the report is shown; with --output, --query or a pipe the object is. A diagnosis ends with 0 whatever
+  it finds; a repair or an undo that did not come about (refused, not agreed to, not repaired) ends with 1, and
+  repair.outcome in the object says which; --exit-code tells each by a number of its own.
 examples:
   - name: Diagnose one virtual machine.
     text: az vm agent-diagnose -g MyResourceGroup -n MyVm
@@ -25,6 +27,14 @@ examples:
     text: az vm agent-diagnose -g MyResourceGroup -n MyVm --ssh-user azureuser --repair --dry-run
   - name: Put it right after one question, wait until Azure shows the agent Ready, and look again.
     text: az vm agent-diagnose -g MyResourceGroup -n MyVm --ssh-user azureuser --repair
+  - name: Put several right, one after another, without a question; it ends at the first that gets worse.
+    text: az vm agent-diagnose -g MyResourceGroup -n Vm1 Vm2 --ssh-user azureuser --repair --yes -o table
+  - name: How the repair ended, in one word for a script.
+    text: >-
+        az vm agent-diagnose -g MyResourceGroup -n MyVm --ssh-user azureuser --repair --yes
+        --query repair.outcome -o tsv
+  - name: Take the last repair of the guest back.
+    text: az vm agent-diagnose -g MyResourceGroup -n MyVm --ssh-user azureuser --undo
   - name: Print a script to paste into a root shell of the virtual machine, then diagnose with what it answered.
     text: |
         az vm agent-diagnose --print-probe

@@ -69,7 +69,8 @@ def _repair(context):
         action="store_true",
         help="Put it right: shows each change, its risk, how it is undone and what proves it, and asks once; or says "
         "why nothing may be changed, and what to do instead. All is saved in the guest first, each change is checked, "
-        "and taken back if it did not take. Changes in the guest go through SSH (--ssh-user).",
+        "and taken back if it did not take. Changes in the guest go through SSH (--ssh-user). Several virtual machines "
+        "are put right one after another, until one gets worse.",
     )
     context.argument(
         "dry_run", arg_group=repair, action="store_true", help="With --repair: show the plan and change nothing."
@@ -79,7 +80,7 @@ def _repair(context):
         arg_group=repair,
         options_list=["--yes", "-y"],
         action="store_true",
-        help="With --repair or --undo: do not ask. Needed without a terminal.",
+        help="With --repair or --undo: do not ask. Needed without a terminal, and for several virtual machines.",
     )
     context.argument(
         "undo",
@@ -160,7 +161,9 @@ def _diagnose(loader):
             action="store_true",
             help="End with a code that names the verdict: 0 healthy; 11-14 scenario 1-4; 10 uncertain; 15 degraded; "
             "16 VM not running; 17 no agent expected; 18 provisioning; 19 platform; for several VMs the highest, "
-            "and 1 when one of them could not be asked.",
+            "and 1 when one of them could not be asked. With --repair or --undo it names the end: 0 repaired or "
+            "undone; 20 nothing to do; 21 planned (--dry-run); 22 applied, Azure does not show it yet; 23 Azure is "
+            "still at it; 24 refused; 25 needs consent; 26 not started; 27 not repaired; 28 not undone.",
         )
         _repair(context)
         paste = "By Hand"

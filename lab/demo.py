@@ -28,18 +28,27 @@ STORIES = (
     ("web-05", "healthy", "nothing is wrong", "healthy"),
 )
 
+#: VM name, what is shown, whether somebody logs in, how it has to end
+PLANS = (
+    ("web-01", "what would start the agent again", True, "planned"),
+    ("web-02", "what would remove the rule, and nothing but it", True, "planned"),
+    ("web-02", "without a look inside the repair refuses, and says what would settle it", False, "refused"),
+)
+
 
 def main() -> int:
-    """Show every story and check its verdict; the number of wrong ones."""
+    """Show every story and every plan, and check how each ends; the number of wrong ones."""
     with tempfile.TemporaryDirectory(prefix="vmagent-demo-") as folder:
         environment = {**os.environ, "VMAGENT_LAB_HOME": str(Path(folder) / "lab")}
         started = time.monotonic()
         with _laboratory(environment):
             wrong = sum(_tell(environment, *story) for story in STORIES)
             _together(environment)
+            unexpected = sum(_plan(environment, *story) for story in PLANS)
         right, seconds = len(STORIES) - wrong, time.monotonic() - started
-        print(f"\n{right} of {len(STORIES)} verdicts as expected, {seconds:.0f} s in all")
-    return wrong
+        print(f"\n{right} of {len(STORIES)} verdicts as expected, {len(PLANS) - unexpected} of {len(PLANS)} plans,")
+        print(f"{seconds:.0f} s in all")
+    return wrong + unexpected
 
 
 @contextmanager
@@ -64,6 +73,22 @@ def _tell(environment: dict[str, str], name: str, _recording: str, story: str, e
     if said != expected:
         print(f"!! expected {expected}, got {said or 'nothing'}")
     return int(said != expected)
+
+
+def _plan(environment: dict[str, str], name: str, story: str, login: bool, expected: str) -> int:
+    """The repair's plan. To carry one out takes a guest that changes: the real one (``python -m lab up``)."""
+    _say(f"{name}: {story} (shown only: a recorded guest cannot be changed)")
+    inside = ["--ssh-user", "azureuser", *_ssh_port(environment, name)] if login else []
+    command = ["vm", "agent-diagnose", "-g", "lab", "-n", name, *inside, "--repair", "--dry-run"]
+    print(f"$ az {shlex.join(command)}", flush=True)
+    asked = [*_lab(), "az", *command, "--query", "repair.outcome", "-o", "tsv"]
+    done = subprocess.run(asked, env=environment, capture_output=True, text=True, check=False)
+    shown = done.stderr.rstrip().splitlines()
+    start = next((at for at, line in enumerate(shown) if line.startswith(("Plan (", "No repair"))), 0)
+    print("\n".join(["", *shown[start:]]), flush=True)
+    if done.stdout.strip() != expected:
+        print(f"!! expected {expected}, got {done.stdout.strip() or 'nothing'}")
+    return int(done.stdout.strip() != expected)
 
 
 def _together(environment: dict[str, str]) -> None:
