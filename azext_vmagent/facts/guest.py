@@ -28,6 +28,7 @@ from azext_vmagent.facts.guest_facts import (
     ServiceFacts,
     WireTest,
 )
+from azext_vmagent.facts.guest_repair import at_work, last_repair
 from azext_vmagent.facts.guest_windows import is_windows_answer, parse_windows_probe
 from azext_vmagent.facts.probe_answer import read_answer
 
@@ -119,6 +120,8 @@ def parse_probe(text: str) -> GuestFacts:
         fips={"1": True, "0": False}.get(_first(said, "fips")),
         proxy_agent=_proxy_agent(said),
         kernel_words=tuple(said.get("dmesg", ())),
+        last_repair=last_repair(_first(said, "repair")),
+        repairing=at_work(_first(said, "repairing")),
     )
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from azext_vmagent.facts.firewall_facts import RuleAnalysis
+from azext_vmagent.facts.guest_repair import AtWork, LastRepair
 
 if TYPE_CHECKING:
     from azext_vmagent.facts.windows_facts import WindowsFacts
@@ -236,7 +237,7 @@ class GuestFacts:
     ``cut`` maps a section to the number of bytes left out for size, ``mount_of`` the agent's folders to their mounts.
     ``memory_kib`` is total and available, ``proxy_agent`` the state of the Guest Proxy Agent's unit, if there is one.
     ``neighbours`` are the gateways with the kernel's word on them (REACHABLE, STALE, FAILED, …), ``dhcp_clients`` the
-    processes that may ask DHCP for an address.
+    processes that may ask DHCP for an address. ``last_repair`` is what a repair left there, ``repairing`` one at work.
     """
 
     complete: bool = False
@@ -273,6 +274,15 @@ class GuestFacts:
     fips: bool | None = None
     proxy_agent: str = ""
     kernel_words: tuple[str, ...] = ()
+    last_repair: LastRepair | None = None
+    repairing: AtWork | None = None
+
+    @property
+    def restarted_since_repair(self) -> bool:
+        """The guest has booted after the last repair in it was at work."""
+        if self.last_repair is None or self.clock is None or self.uptime is None:
+            return False
+        return self.clock - timedelta(seconds=self.uptime) > self.last_repair.time
 
     @property
     def root(self) -> bool | None:

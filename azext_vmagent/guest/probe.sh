@@ -126,7 +126,20 @@ runtime() {
     esac
 }
 
+# What a repair of ours left in the guest: its name, when it was last at work, how far it came; and whether one is at work.
+repaired() {
+    base=/var/lib/azure-vmagent
+    read -r boot </proc/sys/kernel/random/boot_id
+    if read -r pid when _ who <$base/lock && [ "$when" = "$boot" ] && [ -d "/proc/$pid" ]; then
+        echo "repairing $pid $(stat -c %Y $base/lock) ${who:-root}"
+    fi
+    read -r name <$base/last || return
+    case $name in '' | *[!A-Za-z0-9.-]*) return ;; esac
+    echo "repair $name $(stat -c %Y "$base/repairs/$name/state") $(tail -n 1 "$base/repairs/$name/state")"
+}
+
 service() {
+    repaired
     if [ -e /var/lib/waagent/disable_agent ]; then echo 'disable_agent yes'; else echo 'disable_agent no'; fi
     conf=/etc/waagent.conf
     [ -e $conf ] || conf=/usr/share/defaults/waagent/waagent.conf

@@ -41,7 +41,8 @@ born() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | awk '$1 != "Z" { print $20
 # A stale one (its process is dead, or of another boot) is moved away and looked at again: two may find it at once.
 lock() {
     read -r boot </proc/sys/kernel/random/boot_id
-    echo "$$ $boot $(born $$)" >"$base/lock.$$" || return 1
+    who=$(printf '%s' "${SUDO_USER:-root}" | tr -cd 'A-Za-z0-9._-' | cut -c 1-20)
+    echo "$$ $boot $(born $$) $who" >"$base/lock.$$" || return 1
     for _ in 1 2 3; do
         if ln "$base/lock.$$" "$base/lock" 2>/dev/null; then
             rm -f "$base/lock.$$"
@@ -49,14 +50,15 @@ lock() {
             trap 'exit 1' INT TERM
             return 0
         fi
-        read -r pid when birth <"$base/lock" || continue
+        read -r pid when birth who <"$base/lock" || continue
         [ "$when" != "$boot" ] || [ "$(born "$pid")" != "$birth" ] || break
         mv "$base/lock" "$base/stale.$$" 2>/dev/null || continue
         read -r was <"$base/stale.$$"
-        [ "$was" = "$pid $when $birth" ] || ln "$base/stale.$$" "$base/lock"
+        [ "$was" = "$pid $when $birth${who:+ $who}" ] || ln "$base/stale.$$" "$base/lock"
         rm -f "$base/stale.$$"
     done
     rm -f "$base/lock.$$"
+    say "locked $pid $(stat -c %Y "$base/lock") ${who:-root}"
     return 1
 }
 
@@ -283,7 +285,11 @@ place() {
     case $earlier in *[!A-Za-z0-9.-]*) earlier='' ;; esac
     [ -d "$base/repairs/$earlier" ] || earlier=''
     name=$id
-    [ -z "$earlier" ] || { dir=$base/repairs/$earlier; ended || { name=$earlier; unfinished; }; }
+    [ -z "$earlier" ] || {
+        dir=$base/repairs/$earlier
+        say "last $earlier $(stat -c %Y "$dir/state") $(tail -n 1 "$dir/state")"
+        ended || { name=$earlier; unfinished; }
+    }
     case $name in "$id" | "$id".[0-9]*) ;; *) name=$id ;; esac
     dir=$base/repairs/$name tries=1
     while ended; do tries=$((tries + 1)) name=$id.$tries dir=$base/repairs/$id.$tries; done
@@ -301,6 +307,7 @@ unfinished() {
         for _ in 1 2 3 4 5 6 7 8 9 10; do sleep 1; if ended || ! marked reverting; then break; fi; done
         if marked reverting && ! ended; then take_back network; mark reverted; fi
     fi
+    case $(tail -n 1 "$dir/state") in undone*) take_back all; mark undone ;; esac
     ended || case $earlier in
         "$id" | "$id".[0-9]*) ;;
         *)
@@ -325,16 +332,34 @@ undo() {
     finish undone
 }
 
+# The last repair, whose plan is kept here: it was killed, and is carried on. One that ended, or was taken back meanwhile, is not.
+resume() {
+    read -r id <"$base/last" || finish nothing-to-do
+    case $id in '' | *[!A-Za-z0-9.-]*) finish nothing-to-do ;; esac
+    dir=$base/repairs/$id
+    [ -s "$dir/numbers" ] || finish nothing-to-do
+    id=${id%%.*}
+    if ended; then
+        say "last ${dir##*/} $(stat -c %Y "$dir/state") $(tail -n 1 "$dir/state")"
+        finish nothing-to-do
+    fi
+    place || finish no-place
+    [ -s "$dir/numbers" ] || { rmdir "$dir"; finish reverted; }
+    say "repair $name"
+    exec 2>>"$dir/errors"
+    carry_out
+}
+
 compare() {
     rm -rf "${dir:?}/$1"
     snapshot "$dir/$1"
     if others "$dir/$1" "$2" "$3"; then say 'other-rules same'; else say 'other-rules differ'; fi
 }
 
-# The plan: `plan ID WATCHDOG_SECONDS`, or `undo`; `action` and one line of octal escapes for its kind and each argument.
+# The plan: `plan ID WATCHDOG_SECONDS`, or `undo` or `resume` of the last one; `action` and one line of octal escapes for its kind and each argument.
 read_plan() {
     read -r word id watchdog
-    case $word in plan | undo) ;; *) return 1 ;; esac
+    case $word in plan | undo | resume) ;; *) return 1 ;; esac
     case $id in '' | -* | .* | *[!A-Za-z0-9-]*) return 1 ;; esac
     case $watchdog in '' | *[!0-9]*) return 1 ;; esac
     plan=$(cat)
@@ -353,6 +378,7 @@ main() {
     { mkdir -p "$base/repairs" && [ ! -L $base ] && chmod 700 $base && [ "$(stat -c %u $base)" = 0 ]; } 2>/dev/null || finish no-place
     lock 2>/dev/null || finish locked
     [ "$word" != undo ] || undo
+    [ "$word" != resume ] || resume 2>/dev/null
     place 2>/dev/null || finish no-place
     say "repair $name"
     { true >>"$dir/errors" && printf '%s\n' "$1" >"$dir/program" && write_plan; } 2>/dev/null || finish no-place

@@ -69,10 +69,10 @@ stopped() { pid=$(shown MainPID) && grep -qs '^State:[^A-Z]*T' "/proc/$pid/statu
 # Inside a run command a restart would end the channel that waits for this answer: it comes a little later, from outside.
 restart() {
     [ "$1" = detached ] || { systemctl --no-block restart -- "$unit"; return; }
-    if have systemd-run && systemd-run --quiet --on-active=5 --timer-property=AccuracySec=1s --unit="vmagent-restart-$name" \
+    if have systemd-run && systemd-run --quiet --on-active=10 --timer-property=AccuracySec=1s --unit="vmagent-restart-$name" \
         systemctl restart -- "$unit" </dev/null; then return 0; fi
     # shellcheck disable=SC2016 # the inner shell expands it
-    set -- sh -c 'sleep 5; exec systemctl restart -- "$1"' vmagent-restart "$unit"
+    set -- sh -c 'sleep 10; exec systemctl restart -- "$1"' vmagent-restart "$unit"
     if have setsid; then setsid "$@" </dev/null >/dev/null 2>&1 & else nohup "$@" </dev/null >/dev/null 2>&1 & fi
 }
 
@@ -82,7 +82,7 @@ service_verified() {
         unmask-agent) case $(shown UnitFileState):$(shown LoadState) in *masked*) return 1 ;; *) return 0 ;; esac ;;
         reset-start-limit) [ "$(shown ActiveState):$(shown Result)" != failed:start-limit-hit ]; return ;;
     esac
-    [ "$1" != detached ] || { detail='the restart follows in 5 s'; return 3; }
+    [ "$1" != detached ] || { detail='the restart follows in 10 s'; return 3; }
     for _ in 1 2 3 4 5 6 7 8 9 10 11 12; do
         if works && { [ "$kind" != restart-agent ] || ! grep -q "^MainPID=$(shown MainPID)\$" "$dir/$n.unit"; }; then
             first=$pid

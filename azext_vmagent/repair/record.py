@@ -21,13 +21,14 @@ from dataclasses import dataclass
 from enum import Enum
 
 from azext_vmagent.facts.console_text import printable
+from azext_vmagent.facts.guest_repair import AtWork, LastRepair, at_work, last_repair
 from azext_vmagent.facts.probe_answer import posix_checksum
 
 _HEAD = re.compile(r"^[\s>|#$]{0,20}vmagent-repair 1$")
 _END = re.compile(r"^end ([0-9]{1,6}) 0 ([0-9]{1,12}|-)$")
 _STEP = re.compile(r"^step ([0-9]{1,3}) (precheck|backup|apply|verify|undo) (ok|failed|skipped|changed)(?: (.*))?$")
 _WIRE = re.compile(r"^wire (80|32526) ([1-5][0-9]{2}|none)$")
-_SAID = ("repair ", "result ", "other-rules ", "earlier ")
+_SAID = ("repair ", "result ", "other-rules ", "earlier ", "last ", "locked ")
 #: an answer has at most 4,096 bytes; what a terminal shows around it is more
 _MOST = 1_000_000
 
@@ -49,6 +50,7 @@ class Result(str, Enum):
     REFUSED = "refused"  # Azure refused it: nothing was changed
     GOING_ON = "going-on"  # Azure has not ended it, and nobody waits for it any longer
     HALF_DONE = "half-done"  # some of what Azure was to do is done; commands finish it
+    NOT_BEGUN = "not-begun"  # no answer came, and the guest has no record of it: nothing was changed
     UNKNOWN = "unknown"  # it ended before it said so, or its word is new
 
 
@@ -71,7 +73,8 @@ class RepairRecord:
 
     ``repair`` names its folder in the guest, ``wire`` the HTTP status by port (None: no answer), ``other_rules_same``
     whether every other rule reads as before (None: not compared), ``earlier`` what became of another plan's run that
-    had been killed. ``whole``: neither cut nor garbled.
+    had been killed. ``last`` is what the run before this one had left, ``locked_by`` who is at work instead. ``whole``:
+    neither cut nor garbled.
     """
 
     repair: str = ""
@@ -82,6 +85,13 @@ class RepairRecord:
     earlier: str = ""
     seconds: int | None = None
     whole: bool = False
+    last: LastRepair | None = None
+    locked_by: AtWork | None = None
+
+    @property
+    def resumed(self) -> bool:
+        """It went on where a run that had been killed had stopped."""
+        return self.last is not None and self.last.repair == self.repair and not self.last.ended
 
     def outcome(self, action: int, phase: str) -> str:
         """The last outcome of a step, empty where it was not reached."""
@@ -119,6 +129,8 @@ def parse_record(text: str) -> RepairRecord:
         earlier=said.get("earlier", ""),
         seconds=int(end[1][1]) if end else None,
         whole=sound,
+        last=last_repair(said.get("last", "")),
+        locked_by=at_work(said.get("locked", "")),
     )
 
 

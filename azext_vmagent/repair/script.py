@@ -73,6 +73,11 @@ def undo_script() -> str:
     return wrapped(repair_program(), ["undo last 0"])
 
 
+def resume_script(watchdog_seconds: int = WATCHDOG_SECONDS) -> str:
+    """The script that carries on the last repair of a guest where it was killed; its plan was kept there."""
+    return wrapped(repair_program(), [f"resume last {watchdog_seconds}"])
+
+
 def wrapped(program: str, plan: Sequence[str]) -> str:
     """The program with its plan, in the frame that checks both before anything runs."""
     whole = f"{program}\nmain \"$@\" <<'END_OF_VMAGENT_PLAN'\n" + "\n".join([*plan, "END_OF_VMAGENT_PLAN", ""])

@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from azext_vmagent.guest import repair_program
+from azext_vmagent.facts.guest import GuestFacts, parse_probe
+from azext_vmagent.guest import probe_script, repair_program
 from azext_vmagent.repair.record import RepairRecord, parse_record
-from azext_vmagent.repair.script import plan_id, repair_script, undo_script, wrapped
+from azext_vmagent.repair.script import plan_id, repair_script, resume_script, undo_script, wrapped
 from tests.guest.namespace import NamespaceGuest, namespace_guest
 
 BASE = "/var/lib/azure-vmagent"
@@ -89,18 +90,30 @@ class RepairGuest:
     def undo(self, shell: str = "dash") -> RepairRecord:
         return self.send(undo_script(), shell)
 
+    def resume(self, shell: str = "dash") -> RepairRecord:
+        return self.send(resume_script(), shell)
+
     def killed(self, actions: Sequence[Act], at: str, watchdog: int = 60) -> None:
         """Send the actions, the program being killed as it is about to write this word, or (``+``) has written it."""
+        self.killed_while(repair_script(actions, watchdog), at)
+
+    def killed_while(self, script: str, at: str) -> None:
+        """The same for any script."""
         test = f'[ "$*" != {shlex.quote(at.strip("+"))} ] || {{ : >/run/killed; kill -9 $$; }}\n'
         write = 'printf \'%s\\n\' "$*" >>"$dir/state"\n'
         program = repair_program()
         line = 'mark() { printf \'%s\\n\' "$*" >>"$dir/state"; }\n'
         assert line in program
         program = program.replace(line, "mark() {\n" + (write + test if at.endswith("+") else test + write) + "}\n")
-        script = repair_script(actions, watchdog)
         plan = script.partition("<<'END_OF_VMAGENT_PLAN'\n")[2].partition("\nEND_OF_VMAGENT_PLAN")[0]
         ran = self.run("dash", wrapped(program, plan.split("\n")))
         assert self.sh("rm /run/killed && echo yes") == "yes\n", ran
+
+    def look(self) -> GuestFacts:
+        """What the probe says of the guest."""
+        facts = parse_probe(self.run("dash", probe_script()).stdout)
+        assert facts.complete
+        return facts
 
     def state(self, actions: Sequence[Act], attempt: str = "") -> list[str]:
         return self.sh(f"cat {BASE}/repairs/{plan_id(actions)}{attempt}/state").split("\n")[:-1]

@@ -140,7 +140,7 @@ def test_systemd_carries_a_detached_restart_where_it_can(guest: RepairGuest) -> 
     guest.tool("systemd-run", 'echo "systemd-run $*" >>/run/asked')
     guest.repair(act("restart-agent", UNIT, "detached", "-"))
     [asked] = [line for line in guest.sh("cat /run/asked").split("\n") if line.startswith("systemd-run")]
-    assert "--on-active=5" in asked
+    assert "--on-active=10" in asked
     assert asked.endswith(f"systemctl restart -- {UNIT}")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from azext_vmagent.repair.record import Result, parse_record
-from azext_vmagent.repair.script import repair_script
+from azext_vmagent.repair.script import plan_id, repair_script, undo_script
 from tests.guest.namespace import WIRE, lacking
 from tests.guest.repairing import BASE, RepairGuest, act, repair_guest
 
@@ -59,6 +59,75 @@ def test_killed_at_a_step_undo_alone_reverts_it(guest: RepairGuest, step: str) -
     assert result in ((Result.UNDONE,) if begun else (Result.UNDONE, Result.NOTHING_TO_DO))
     assert guest.rules() == before
     assert guest.repair(FIRST, SECOND).result is Result.APPLIED
+
+
+@pytest.mark.parametrize("step", ["applying 1+", *STEPS[6:]])
+def test_killed_after_it_began_it_is_gone_on_with_from_the_record_alone(guest: RepairGuest, step: str) -> None:
+    """Nothing of the plan is sent again: the guest has kept it."""
+    before = guest.rules()
+    guest.killed([FIRST, SECOND], step)
+    look = guest.look()
+    assert look.last_repair is not None
+    assert (look.last_repair.broken_off, look.repairing) == (True, None)
+    record = guest.resume()
+    assert (record.result, record.other_rules_same, record.resumed) == (Result.APPLIED, True, True)
+    assert guest.blocked() == frozenset()
+    looked = guest.look().last_repair
+    assert looked is not None
+    assert (looked.repair, looked.state, looked.plan) == (record.repair, "verified", plan_id([FIRST, SECOND]))
+    again = guest.resume()
+    assert (again.result, again.last and again.last.state) == (Result.NOTHING_TO_DO, "verified")
+    assert guest.undo().result is Result.UNDONE
+    assert guest.rules() == before
+
+
+def test_nothing_is_gone_on_with_where_nothing_was_begun(guest: RepairGuest) -> None:
+    before = guest.rules()
+    assert guest.resume().result is Result.NOTHING_TO_DO
+    assert guest.look().last_repair is None
+    assert guest.rules() == before
+
+
+def test_what_the_watchdog_takes_back_meanwhile_is_not_gone_on_with(guest: RepairGuest) -> None:
+    before = guest.rules()
+    guest.killed([FIRST, SECOND], "applied 2+", watchdog=1)
+    guest.wait_for(f"grep -qx reverted {BASE}/repairs/*/state")
+    record = guest.resume()
+    assert (record.result, record.last and record.last.state) == (Result.NOTHING_TO_DO, "reverted")
+    assert guest.rules() == before
+
+
+def test_the_same_plan_again_tells_when_it_was_applied(guest: RepairGuest) -> None:
+    guest.repair(FIRST, SECOND)
+    record = guest.repair(FIRST, SECOND)
+    assert (record.result, record.resumed) == (Result.NOTHING_TO_DO, False)
+    assert record.last is not None
+    assert (record.last.plan, record.last.state) == (plan_id([FIRST, SECOND]), "verified")
+
+
+@pytest.mark.parametrize("step", ["undone 2", "undone 2+", "undone 1+"])
+@pytest.mark.parametrize("killed_before", [False, True])
+def test_an_undo_that_was_killed_is_finished_by_a_second_one(
+    guest: RepairGuest, step: str, killed_before: bool
+) -> None:
+    before = guest.rules()
+    if killed_before:
+        guest.killed([FIRST, SECOND], "applied 2+")
+    else:
+        guest.repair(FIRST, SECOND)
+    guest.killed_while(undo_script(), step)
+    assert guest.undo().result is Result.UNDONE
+    assert guest.rules() == before
+
+
+def test_a_repair_after_an_undo_that_was_killed_begins_anew(guest: RepairGuest) -> None:
+    before = guest.rules()
+    guest.killed([FIRST, SECOND], "applied 2+")
+    guest.killed_while(undo_script(), "undone 2+")
+    assert guest.repair(FIRST, SECOND).result is Result.APPLIED
+    assert guest.blocked() == frozenset()
+    assert guest.undo().result is Result.UNDONE
+    assert guest.rules() == before
 
 
 @pytest.mark.parametrize("step", ["applied 1+", "applied 2+"])
@@ -155,7 +224,11 @@ def test_a_lock_that_is_held_is_respected(guest: RepairGuest) -> None:
         echo $! $(cat /proc/sys/kernel/random/boot_id) $(sed 's/.*) //' /proc/$!/stat | cut -d ' ' -f 20) >{BASE}/lock
         echo $! >/run/holder
     """)
-    assert guest.repair(FIRST, SECOND).result is Result.LOCKED
+    record = guest.repair(FIRST, SECOND)
+    assert record.result is Result.LOCKED
+    assert record.locked_by is not None
+    assert (str(record.locked_by.pid), record.locked_by.who) == (guest.sh("cat /run/holder").strip(), "root")
+    assert guest.look().repairing == record.locked_by
     assert guest.rules() == before
     guest.sh("kill $(cat /run/holder)")
     assert guest.repair(FIRST, SECOND).result is Result.APPLIED
