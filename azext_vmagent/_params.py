@@ -92,7 +92,7 @@ def _repair(context):
         "print_script",
         arg_group=repair,
         action="store_true",
-        help="With --repair: print the repair as one script to paste into a root shell of the guest, and change "
+        help="With --repair or --undo: print it as one script to paste into a root shell of the guest, and change "
         "nothing. It does the same, saved and checked; with --probe-output it needs no way into the guest.",
     )
     context.argument(

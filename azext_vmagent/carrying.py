@@ -5,22 +5,58 @@ Nothing is decided about the repair here: the script is whole, and what comes ba
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from azext_vmagent.channels.choice import Wish
-from azext_vmagent.evidence.asking import ask_all
+from azext_vmagent.evidence.asking import Said, ask_all
 from azext_vmagent.evidence.deadline import Deadline
-from azext_vmagent.facts.reading import SSH, Facts
-from azext_vmagent.flow import Azure, Diagnosis, login_of
+from azext_vmagent.facts.reading import MANAGED_RUN_COMMAND, RUN_COMMAND, SSH, Facts
+from azext_vmagent.flow import CHANNEL_RESERVE_SECONDS, Azure, Diagnosis, login_of
 from azext_vmagent.model import Answer
 
+#: the ways that lead through the agent itself
+THROUGH_AGENT = (RUN_COMMAND, MANAGED_RUN_COMMAND)
+#: until the agent has fetched a script, and until Azure shows what it said; deleting the resource of a managed one
+ON_THE_WAY_SECONDS = 90.0
+#: Azure's handler takes 256 KiB of base64 (Azure/run-command-handler-linux, maxScriptSize)
+MOST_BYTES = 256 * 1024 * 3 // 4
+
 _NO_LOGIN = "a change in the guest is carried through SSH: add --ssh-user USER, or print it: --print-script"
+_TOO_LARGE = f"the repair is larger than the {MOST_BYTES // 1024} KiB that a run command takes: add --ssh-user USER"
+_CUTS_ITSELF_OFF = (
+    "what is taken back may stop the agent or cut it off, and with it the run command that would wait for the answer: "
+    "add --ssh-user USER, or print it: --undo --print-script"
+)
 
 
-def why_not(facts: Facts, wish: Wish) -> str | None:
-    """Why nothing can be carried into this guest with this login, and what to add; None when it can."""
+def why_not(facts: Facts, wish: Wish, script: str = "", undoing: bool = False) -> str | None:
+    """Why this cannot be carried into this guest with this login, and what to add; None when it can."""
+    if facts.guest_channel in THROUGH_AGENT:
+        if undoing:
+            return _CUTS_ITSELF_OFF
+        return _TOO_LARGE if len(script) > MOST_BYTES else None
     return None if facts.guest_channel == SSH and wish.ssh_user else _NO_LOGIN
 
 
 def carry(azure: Azure, before: Diagnosis, script: str, deadline: Deadline) -> Answer:
-    """Run the script as root in the guest; ``value`` is what it printed. Never raises for what the way does."""
-    login = login_of(before.facts, before.wish)
-    return next(iter(ask_all({SSH: lambda: azure.ssh(login, script, deadline)}, deadline)))
+    """Run the script as root in the guest; ``value`` is what it printed. Never raises for what the way does.
+
+    The deadline is the script's own time; what the way takes comes on top.
+    """
+    facts = before.facts
+    channel = facts.guest_channel if facts.guest_channel in THROUGH_AGENT else SSH
+    if channel in THROUGH_AGENT:
+        deadline = Deadline(deadline.at + ON_THE_WAY_SECONDS)
+    listening = Deadline(deadline.at + CHANNEL_RESERVE_SECONDS)
+    return next(iter(ask_all({channel: _way(azure, before, channel, script, deadline)}, listening)))
+
+
+def _way(azure: Azure, before: Diagnosis, channel: str, script: str, deadline: Deadline) -> Callable[[], Said]:
+    facts = before.facts
+    if channel == RUN_COMMAND:
+        return lambda: azure.run_command(facts.target, script, deadline)
+    if channel == MANAGED_RUN_COMMAND:
+        location = facts.vm.location if facts.vm is not None else ""
+        return lambda: azure.managed_run_command(facts.target, location, script, deadline)
+    login = login_of(facts, before.wish)
+    return lambda: azure.ssh(login, script, deadline)

@@ -54,7 +54,7 @@ def diagnose_vm_agent(  # pylint: disable=too-many-locals  # one for each argume
     wish = targets.at_console(wish, serial_console, console_user)
     console = Console.of(cmd.cli_ctx)
     if planning is not None and planning.print_script:
-        sys.stdout.write(script_to_paste(cmd.cli_ctx, found[0], wish, timeout, console))
+        sys.stdout.write(script_to_paste(cmd.cli_ctx, found[0], wish, timeout, console, planning.undo))
         return None
     if len(found) == 1:
         result: Any = diagnose_one(cmd.cli_ctx, found[0], wish, timeout, console, planning)

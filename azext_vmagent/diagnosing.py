@@ -21,7 +21,8 @@ from azext_vmagent.repair.consent import RepairWish
 from azext_vmagent.repair.model import AZURE
 from azext_vmagent.repair.offer import offered
 from azext_vmagent.repair.plan import plan
-from azext_vmagent.repair.script import repair_script
+from azext_vmagent.repair.script import undo_script
+from azext_vmagent.repairing import script_of
 from azext_vmagent.report.document import document, error_document
 from azext_vmagent.report.redaction import safe
 
@@ -75,17 +76,24 @@ def _diagnosed(azure: LiveAzure, target: Target, wish: Wish, timeout: float, con
         raise _az_error(exc, target) from exc
 
 
-def script_to_paste(cli_ctx: AzCli, target: Target, wish: Wish, timeout: float, console: Console) -> str:
-    """The repair as one script. Raises InvalidArgumentValueError where there is nothing that a script may do."""
+def script_to_paste(
+    cli_ctx: AzCli, target: Target, wish: Wish, timeout: float, console: Console, undoing: bool = False
+) -> str:
+    """The repair as one script, or what takes the last one back.
+
+    Raises InvalidArgumentValueError where there is nothing that a script may do.
+    """
     from azure.cli.core.azclierror import InvalidArgumentValueError
 
+    if undoing:
+        return undo_script()
     found = _diagnosed(live_azure(cli_ctx, target.subscription), target, wish, timeout, console)
     planned = plan(found, by_hand=True)
     if planned.refusal is not None or planned.channel == AZURE:
         why = planned.refusal.why if planned.refusal else "what helps is done by Azure, not in the guest"
         advice = [step.command or step.action for step in found.verdict.next_steps[:2]]
         raise InvalidArgumentValueError(f"There is no script for this: {safe(why)}.", advice)
-    return repair_script(planned.actions)
+    return script_of(planned)
 
 
 def diagnose_all(

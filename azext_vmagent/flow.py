@@ -21,6 +21,7 @@ from azext_vmagent.causes.known_cause import Finding
 from azext_vmagent.channels import choice
 from azext_vmagent.channels.choice import Wish
 from azext_vmagent.channels.resource_manager import Change
+from azext_vmagent.channels.run_command import PATIENCE_SECONDS as AGENT_PATIENCE_SECONDS
 from azext_vmagent.channels.serial_console import ConsoleLogin
 from azext_vmagent.channels.ssh import PATIENCE_SECONDS, SshLogin
 from azext_vmagent.evidence.asking import NotAsked, Said, SourceFailed, ask_all, one_line
@@ -322,11 +323,12 @@ def _channel(
         return lambda: _probe_answer(azure.serial_console(facts.target, log, user, probe_script(), earlier, insist))
     if channel == PASTE:
         return lambda: _of_this_guest(facts, _probe_answer(("pasted by hand", wish.pasted or "")))
+    bounded = earlier.at_most(AGENT_PATIENCE_SECONDS)
     if channel == RUN_COMMAND:
-        return lambda: _probe_answer(azure.run_command(facts.target, _script(facts), earlier))
+        return lambda: _probe_answer(azure.run_command(facts.target, _script(facts), bounded))
     if channel == MANAGED_RUN_COMMAND:
         location = facts.vm.location if facts.vm else ""
-        return lambda: _probe_answer(azure.managed_run_command(facts.target, location, _script(facts), earlier))
+        return lambda: _probe_answer(azure.managed_run_command(facts.target, location, _script(facts), bounded))
     login = _login(wish, address)
     return lambda: _probe_answer(azure.ssh(login, _script(facts), earlier.at_most(PATIENCE_SECONDS)))
 

@@ -17,10 +17,11 @@ from azext_vmagent.facts.instance_view import AgentStatus, parse_vm
 from azext_vmagent.facts.reading import INSTANCE_VIEW, Facts
 from azext_vmagent.flow import Azure, Diagnosis, Watch, diagnose
 from azext_vmagent.model import Answer, Scenario, State
-from azext_vmagent.repair.model import AZURE, RepairPlan
+from azext_vmagent.repair.model import AZURE, DETACHED, RepairPlan
 from azext_vmagent.repair.outcome import TOOK, Repaired
 from azext_vmagent.repair.record import RepairRecord, Result, parse_record
-from azext_vmagent.repair.script import repair_script, undo_script
+from azext_vmagent.repair.resuming import RESUME, told_by_the_guest
+from azext_vmagent.repair.script import repair_script, resume_script, undo_script
 from azext_vmagent.repairing_by_azure import by_azure
 
 #: saving, checking and the watchdog's confirmation, beside what each action takes
@@ -30,6 +31,10 @@ POLL_SECONDS = 5.0
 TELL_SECONDS = 30.0
 #: metrics tell of a minute one to three minutes later; until then they contradict a guest that has just come back
 AGAIN_SECONDS = 60.0
+#: a restart from outside the run command follows after 10 s; a daemon needs some more to start its worker
+RESTART_SECONDS = 30.0
+
+_RESTART = "the agent restarts by itself a few seconds after the run command that carried this"
 
 
 @dataclass(frozen=True)
@@ -41,12 +46,19 @@ class Waiting:
     sleep: Callable[[float], None] = time.sleep
 
 
+def script_of(plan: RepairPlan) -> str:
+    """The one text that carries out the plan in the guest."""
+    if plan.actions[0].kind == RESUME:
+        return resume_script()
+    return repair_script(plan.actions)
+
+
 def repair(azure: Azure, before: Diagnosis, plan: RepairPlan, waiting: Waiting, watch: Watch) -> Repaired:
-    """Carry out the plan through the login that looked inside, then wait and look again."""
+    """Carry out the plan through the way that looked inside, then wait and look again."""
     if plan.channel == AZURE:
         return _seen_again(azure, before, by_azure(azure, before, plan, watch), waiting, watch)
-    minutes = sum(action.minutes for action in plan.actions)
-    return _run(azure, before, repair_script(plan.actions), RUN_SECONDS + 60.0 * minutes, waiting, watch)
+    seconds = RUN_SECONDS + 60.0 * sum(action.minutes for action in plan.actions)
+    return _run(azure, before, script_of(plan), seconds, waiting, watch, restarts_by_itself(plan))
 
 
 def undo(azure: Azure, before: Diagnosis, waiting: Waiting, watch: Watch) -> Repaired:
@@ -61,17 +73,46 @@ def _run(  # pylint: disable=too-many-arguments,too-many-positional-arguments  #
     seconds: float,
     waiting: Waiting,
     watch: Watch,
+    restarts: bool = False,
     undoing: bool = False,
 ) -> Repaired:
+    """``restarts``: the agent does so by itself after the answer."""
     carried = carry(azure, before, script, Deadline.after(seconds))
     record = parse_record(carried.value if isinstance(carried.value, str) else "")
     watch(Answer("repair", _state(carried, record), _words(carried, record), seconds=carried.seconds))
-    done = Repaired(carried, record, undoing=undoing)
+    after = None
+    if record.result is Result.UNKNOWN:
+        after = _again(azure, before, waiting, watch)
+        record = told_by_the_guest(record, before.facts, after.facts)
+    done = Repaired(carried, record, after=after, undoing=undoing)
+    if not done.took or undoing:
+        return done if after or waiting.ready <= 0 else replace(done, after=_again(azure, before, waiting, watch))
     if waiting.ready <= 0:
-        return done
-    ready_after = _until_ready(azure, before.facts, waiting, watch) if done.took and not undoing else None
-    after = diagnose(azure, before.facts.target, before.wish, waiting.diagnosis, watch)
-    return replace(done, ready_after=ready_after, after=after)
+        return replace(done, unproven=_RESTART if restarts else "")
+    if restarts:
+        watch(Answer("wait", State.NOT_ASKED, f"{RESTART_SECONDS:.0f} s: {_RESTART}"))
+        waiting.sleep(RESTART_SECONDS)
+    ready_after = _until_ready(azure, before.facts, waiting, watch)
+    after = _again(azure, before, waiting, watch)
+    unproven = _RESTART if restarts and not restarted(before.facts, after.facts) else ""
+    return replace(done, ready_after=ready_after, after=after, unproven=unproven)
+
+
+def _again(azure: Azure, before: Diagnosis, waiting: Waiting, watch: Watch) -> Diagnosis:
+    return diagnose(azure, before.facts.target, before.wish, waiting.diagnosis, watch)
+
+
+def restarts_by_itself(plan: RepairPlan) -> bool:
+    """The agent restarts from outside, a little after the run command that carried the plan was answered."""
+    return any(DETACHED in action.arguments for action in plan.actions)
+
+
+def restarted(before: Facts, after: Facts) -> bool:
+    """Whether the second look saw that the agent's unit was started anew."""
+    if before.guest is None or after.guest is None or after.guest.service.main_pid is None:
+        return False
+    was, now = before.guest.service, after.guest.service
+    return (was.main_pid, was.active_since) != (now.main_pid, now.active_since)
 
 
 def _seen_again(azure: Azure, before: Diagnosis, done: Repaired, waiting: Waiting, watch: Watch) -> Repaired:
@@ -80,12 +121,12 @@ def _seen_again(azure: Azure, before: Diagnosis, done: Repaired, waiting: Waitin
         return done
     deadline = Deadline.after(waiting.ready)
     ready_after = _until_ready(azure, before.facts, waiting, watch) if done.took else None
-    after = diagnose(azure, before.facts.target, before.wish, waiting.diagnosis, watch)
+    after = _again(azure, before, waiting, watch)
     while done.took and after.verdict.scenario is Scenario.UNCERTAIN and deadline.remaining() > AGAIN_SECONDS:
         words = f"the second look is in doubt ({after.verdict.summary}): looking again in a minute"
         watch(Answer("wait", State.NOT_ASKED, words))
         waiting.sleep(AGAIN_SECONDS)
-        after = diagnose(azure, before.facts.target, before.wish, waiting.diagnosis, watch)
+        after = _again(azure, before, waiting, watch)
     return replace(done, ready_after=ready_after, after=after)
 
 

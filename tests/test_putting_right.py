@@ -207,7 +207,7 @@ def test_a_change_in_force_that_did_not_help_is_no_repair_whatever_azure_says():
 def test_a_way_that_was_lost_is_said_and_the_guest_looked_at_again():
     guest, console = Guest(SourceFailed(State.FAILED, "the connection was lost")), Console()
     told = put_right(guest, RepairWish(yes=True, wait=30), console)
-    assert told["repair"]["applied"]["result"] == "unknown"
+    assert told["repair"]["applied"]["result"] == "not-begun"
     assert "Not repaired: the connection was lost" in console.text
     assert told["repair"]["verified"]["scenario"] == "agent-stopped"
 

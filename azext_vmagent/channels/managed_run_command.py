@@ -17,7 +17,6 @@ from azext_vmagent.channels.open_requests import OpenRequest, OpenRequests
 from azext_vmagent.channels.run_command import (
     LAST_LOOK_SECONDS,
     ONE_POLL_SECONDS,
-    PATIENCE_SECONDS,
     in_the_way,
     vm_arguments,
     wait_before_the_next_look,
@@ -31,8 +30,6 @@ from azext_vmagent.model import State, Target
 
 #: the end of the budget is kept for deleting what was created
 DELETE_SECONDS = 4.0
-#: the handler ends the script then; the probe ends itself after 8 s
-SCRIPT_SECONDS = 60
 _VERSION = {"api-version": API_VERSION}
 _OVER = ("Succeeded", "Failed", "TimedOut", "Canceled")
 
@@ -40,7 +37,7 @@ _OVER = ("Succeeded", "Failed", "TimedOut", "Canceled")
 def run(arm: ArmClient, target: Target, location: str, script: str, deadline: Deadline, requests: OpenRequests) -> Said:
     """Run a script as root in the guest; (line for people, its stdout). Raises SourceFailed as ``run_command.run``."""
     command = _Command(arm, target, f"vmagent-{uuid.uuid4().hex[:12]}")
-    budget = Deadline(deadline.at - DELETE_SECONDS).at_most(PATIENCE_SECONDS)
+    budget = Deadline(deadline.at - DELETE_SECONDS)
     with requests.held(OpenRequest(command.stays, command.delete)):
         try:
             command.create(location, script, budget)
@@ -63,8 +60,12 @@ class _Command:
         self.may_exist = False
 
     def create(self, location: str, script: str, budget: Deadline) -> None:
-        """PUT it; Azure answers as soon as it is accepted."""
-        properties = {"source": {"script": script}, "asyncExecution": True, "timeoutInSeconds": SCRIPT_SECONDS}
+        """PUT it; Azure answers as soon as it is accepted. A script that outlasts our wait is ended by the handler."""
+        properties = {
+            "source": {"script": script},
+            "asyncExecution": True,
+            "timeoutInSeconds": 1 + int(budget.remaining()),
+        }
         self.may_exist = True
         try:
             headers, _ = self._arm.send(

@@ -15,11 +15,11 @@ from azext_vmagent.evidence.arm import ArmClient
 from azext_vmagent.evidence.asking import Said, SourceFailed, failure, innermost, one_line
 from azext_vmagent.evidence.compute import Compute
 from azext_vmagent.evidence.deadline import Deadline
-from azext_vmagent.facts.run_command import run_command_output
+from azext_vmagent.facts.run_command import run_command_output, run_command_streams
 from azext_vmagent.facts.run_command_obstacles import NOT_TAKEN_UP, obstacle
 from azext_vmagent.model import State, Target
 
-#: Azure says that the shortest run takes about 20 s; a healthy one is seldom above a minute
+#: for the probe: Azure says that the shortest run takes about 20 s; a healthy one is seldom above a minute
 PATIENCE_SECONDS = 90.0
 #: «Get Operation» refills 15 a minute for a resource; every 3 s while it is fresh stays within its burst of 45
 POLL_SECONDS = 3.0
@@ -34,9 +34,9 @@ def run(
 ) -> Said:
     """Run a script as root in the guest; (line for people, its stdout).
 
-    Raises SourceFailed: TIMED_OUT names what stays behind, other states what stood in the way and how it clears.
+    The deadline is the caller's patience. Raises SourceFailed: TIMED_OUT names what stays behind, other states what
+    stood in the way and how it clears.
     """
-    budget = deadline.at_most(PATIENCE_SECONDS)
     started = time.monotonic()
 
     def stays() -> str:
@@ -44,18 +44,18 @@ def run(
 
     with requests.held(OpenRequest(stays)):
         try:
-            operation = compute.start_run_command(target, script, budget)
+            operation = compute.start_run_command(target, script, deadline)
         except Exception as exc:
             failed = failure(exc)
             if failed.state is State.TIMED_OUT:
                 raise SourceFailed(State.TIMED_OUT, stays(), cause=NOT_TAKEN_UP) from exc
             raise in_the_way(failed, target) from exc
         while True:
-            time.sleep(wait_before_the_next_look(operation.retry_after, budget))
-            status = _poll(arm, operation.status_url, budget)
+            time.sleep(wait_before_the_next_look(operation.retry_after, deadline))
+            status = _poll(arm, operation.status_url, deadline)
             if status.get("status") in ("Succeeded", "Failed", "Canceled"):
                 return _outcome(status, target)
-            if budget.remaining() <= LAST_LOOK_SECONDS:
+            if deadline.remaining() <= LAST_LOOK_SECONDS:
                 raise SourceFailed(State.TIMED_OUT, stays(), cause=NOT_TAKEN_UP)
 
 
@@ -103,6 +103,8 @@ def _poll(arm: ArmClient, url: str, budget: Deadline) -> dict[str, Any]:
 def _outcome(status: dict[str, Any], target: Target) -> Said:
     if status.get("status") != "Succeeded":
         code, message = innermost(status.get("error"))
+        if "[stdout]" in message:  # a script that ended with an error has said something all the same
+            return "answered by the agent", run_command_streams(message)[0]
         said = one_line(f"{code or status.get('status')}: {message}")
         raise in_the_way(SourceFailed(State.FAILED, said), target)
     try:

@@ -27,6 +27,8 @@ class Permission(str, Enum):
 
 #: the channel of actions that Azure itself carries out
 AZURE = "azure"
+#: an argument: the agent restarts a little later and from outside; at once would end the run command that carries it
+DETACHED = "detached"
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ class Repaired:
     """One run in the guest. ``ready_after`` are the seconds until Azure said Ready, None where it did not, or was not
     waited for; ``after`` is the diagnosis that followed, None after ``--no-wait``. ``by_azure``: it was no run in the
     guest but Azure's own doing, ``advice`` then says what to do about an end that was not the planned one.
-    ``undoing``: a run of ``--undo``.
+    ``undoing``: a run of ``--undo``. ``unproven`` says what is still to come and was not seen, empty where all was.
     """
 
     carried: Answer
@@ -55,6 +55,7 @@ class Repaired:
     by_azure: bool = False
     advice: tuple[NextStep, ...] = ()
     undoing: bool = False
+    unproven: str = ""
 
     @property
     def took(self) -> bool:
@@ -87,4 +88,4 @@ class Repaired:
             return Outcome.NOT_REPAIRED
         if result is Result.NOTHING_TO_DO:
             return Outcome.NOTHING_TO_DO
-        return Outcome.REPAIRED if scenario is Scenario.HEALTHY else Outcome.APPLIED
+        return Outcome.REPAIRED if scenario is Scenario.HEALTHY and not self.unproven else Outcome.APPLIED

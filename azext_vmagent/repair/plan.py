@@ -18,6 +18,7 @@ from azext_vmagent.repair import refusals
 from azext_vmagent.repair.actions import guest_action
 from azext_vmagent.repair.model import Permission, RepairPlan
 from azext_vmagent.repair.plan_by_azure import plan_by_azure
+from azext_vmagent.repair.resuming import broken_off, resuming, under_way
 
 _INSIDE = (Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED, Scenario.AGENT_DEGRADED, Scenario.NETWORK_DOWN)
 
@@ -28,7 +29,10 @@ def plan(diagnosis: Diagnosis, allowed: Collection[Permission] = (), by_hand: bo
     ``by_hand``: somebody carries it into the guest as a script, so that no channel is needed.
     """
     facts, verdict = diagnosis.facts, diagnosis.verdict
-    refusal = refusals.before_any_change(diagnosis)
+    refusal = under_way(facts) or refusals.before_any_change(diagnosis)
+    last = broken_off(facts)
+    if last is not None and refusals.may_resume(refusal, facts):
+        return resuming(last, facts)
     if refusal is not None:
         return RepairPlan(refusal=refusal)
     if verdict.scenario not in _INSIDE:
@@ -61,9 +65,13 @@ def _in_the_guest(facts: Facts, verdict: Verdict, allowed: Collection[Permission
     refusal = refusals.not_carried(steps, verdict) or (None if by_hand else refusals.no_channel(facts))
     if refusal is not None:
         return RepairPlan(refusal=refusal)
+    actions = tuple(guest_action(step, facts) for step in steps)
+    refusal = None if by_hand else refusals.ends_its_channel(actions, facts, verdict)
+    if refusal is not None:
+        return RepairPlan(refusal=refusal)
     by_rule = {rule.rule for rule in blocking}
     remains = tuple(cause for cause, found in cures if not found and cause.culprit not in by_rule)
-    return RepairPlan(tuple(guest_action(step, facts) for step in steps), facts.guest_channel, remains=remains)
+    return RepairPlan(actions, facts.guest_channel, remains=remains)
 
 
 def _blocking(guest: GuestFacts) -> Iterator[BlockingRule]:

@@ -17,7 +17,7 @@ from azext_vmagent.facts.reading import (
 )
 from azext_vmagent.flow import Diagnosis
 from azext_vmagent.model import Confidence, NextStep, Scenario, Verdict
-from azext_vmagent.repair.model import Refusal
+from azext_vmagent.repair.model import DETACHED, Action, Refusal, Risk
 
 #: the ways into the guest that can carry a change; an answer brought by hand is none
 CARRIERS = (SSH, RUN_COMMAND, MANAGED_RUN_COMMAND, SERIAL_CONSOLE)
@@ -62,6 +62,13 @@ def before_any_change(diagnosis: Diagnosis) -> Refusal | None:
     return None
 
 
+def may_resume(refusal: Refusal | None, facts: Facts) -> bool:
+    """Whether a broken-off repair is gone on with: by root through a channel, however well the guest looks by now."""
+    in_the_way = refusal is not None and refusal.code in ("vm-not-known", "vm-not-running", "vm-updating")
+    root = facts.guest is not None and facts.guest.complete and facts.guest.root is True
+    return root and not in_the_way and no_channel(facts) is None
+
+
 def _what_would_settle(verdict: Verdict) -> str:
     """What it may be, what was not seen, and what to do about it first."""
     open_ = " or ".join(one.value for one in verdict.candidates)
@@ -97,6 +104,25 @@ def no_channel(facts: Facts) -> Refusal | None:
     if facts.guest_channel in CARRIERS:
         return None
     by_hand = f"{facts.guest_channel or 'no channel'} cannot carry a change into the guest"
+    why = f"{by_hand}" if facts.guest_channel != PASTE else "the answer was brought by hand: no channel leads back"
+    return Refusal("no-channel", why, _other_ways(facts))
+
+
+def ends_its_channel(actions: Sequence[Action], facts: Facts, verdict: Verdict) -> Refusal | None:
+    """A run command whose script restarts the agent is not answered, and can wedge the channel for good.
+
+    (azure-cli#14642; learn.microsoft.com says the same of Windows.) A restart that comes from outside it does no harm.
+    """
+    if facts.guest_channel not in (RUN_COMMAND, MANAGED_RUN_COMMAND):
+        return None
+    for action in actions:
+        if action.risk is Risk.AGENT_RESTART and DETACHED not in action.arguments:
+            why = f"to {action.change} restarts the agent, and with it the run command that would wait for the answer"
+            return Refusal("ends-its-channel", why, (*_other_ways(facts), *verdict.next_steps))
+    return None
+
+
+def _other_ways(facts: Facts) -> tuple[NextStep, ...]:
     script = NextStep(
         "print the repair as a script, and paste it into a root shell of the guest",
         diagnose_again(facts, "--repair", "--print-script"),
@@ -104,9 +130,7 @@ def no_channel(facts: Facts) -> Refusal | None:
         risk="none known",
         downtime="none",
     )
-    login = NextStep("give a login", _command(facts, "--ssh-user", "USER"))
-    why = f"{by_hand}" if facts.guest_channel != PASTE else "the answer was brought by hand: no channel leads back"
-    return Refusal("no-channel", why, (script, login))
+    return (script, NextStep("give a login", _command(facts, "--ssh-user", "USER")))
 
 
 def not_carried(steps: Sequence[Step], verdict: Verdict) -> Refusal | None:

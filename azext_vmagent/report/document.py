@@ -11,11 +11,12 @@ from typing import Any
 
 from azext_vmagent.causes.known_cause import Finding
 from azext_vmagent.causes.known_cause import State as FindingState
+from azext_vmagent.facts.guest_repair import AtWork
 from azext_vmagent.facts.reading import Facts
 from azext_vmagent.facts.screenshot import ScreenshotFacts
 from azext_vmagent.facts.serial_log import SerialLogFacts
 from azext_vmagent.flow import Diagnosis, seconds_by_step
-from azext_vmagent.model import Answer, Cause, NextStep, Reason, Since, Target, Verdict
+from azext_vmagent.model import Answer, Cause, NextStep, Reason, Since, State, Target, Verdict
 from azext_vmagent.repair.model import Action, RepairPlan
 from azext_vmagent.repair.outcome import Ended, Repaired
 from azext_vmagent.repair.worse import got_worse
@@ -48,6 +49,7 @@ def document(
         "serialLog": _serial_log(facts.serial),
         "screenshot": _screenshot(facts.screenshot),
         "channels": [_channel(answer) for answer in diagnosis.answers],
+        "lastRepair": _last_repair(facts),
         "repair": _repair(plan, done, before or diagnosis, ended)
         if plan is not None or done is not None or ended is not None
         else None,
@@ -124,12 +126,38 @@ def _repair(plan: RepairPlan | None, done: Repaired | None, before: Diagnosis, e
     }
 
 
+def _last_repair(facts: Facts) -> Document | None:
+    """What the guest's own record says of the last repair there; null where it has none."""
+    guest = facts.guest
+    last = guest.last_repair if guest is not None else None
+    if guest is None or (last is None and guest.repairing is None):
+        return None
+    return {
+        "record": last.repair if last is not None else None,
+        "state": last.state if last is not None else None,
+        "time": _time(last.time) if last is not None else None,
+        "brokenOff": last is not None and last.broken_off and guest.repairing is None,
+        "restartedSince": guest.restarted_since_repair,
+        "underWay": _holder(guest.repairing),
+    }
+
+
+def _holder(holder: AtWork | None) -> Document | None:
+    return {"process": holder.pid, "since": _time(holder.since), "login": holder.who} if holder is not None else None
+
+
 def _applied(done: Repaired) -> Document:
     record = done.record
     return {
         "result": record.result.value,
         "record": safe(record.repair) or None,
         "detail": safe(done.carried.detail),
+        "answered": done.carried.state is State.OK,
+        "resumed": record.resumed,
+        "before": {"record": record.last.repair, "state": record.last.state, "time": _time(record.last.time)}
+        if record.last is not None
+        else None,
+        "lockedBy": _holder(record.locked_by),
         "otherRulesSame": record.other_rules_same,
         "seconds": record.seconds,
         "steps": [
@@ -148,6 +176,7 @@ def _verified(done: Repaired, before: Diagnosis) -> Document:
         "agentStatus": after.facts.vm.agent.value if after is not None and after.facts.vm is not None else None,
         "readyAfter": round(done.ready_after, 1) if done.ready_after is not None else None,
         "scenario": after.verdict.scenario.value if after is not None else None,
+        "unproven": done.unproven or None,
         "before": {
             "scenario": before.verdict.scenario.value,
             "cause": before.verdict.cause.code if before.verdict.cause is not None else None,

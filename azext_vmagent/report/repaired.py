@@ -22,10 +22,11 @@ _NOT = {
     Result.LOCKED: "another repair of this guest is under way",
     Result.NOT_ROOT: "the login is not root's, and only root may change anything",
     Result.NO_PLACE: "nothing can be saved in the guest, so nothing was changed",
+    Result.NOT_BEGUN: "no answer came, and the guest has no record of it: nothing was changed",
     Result.UNKNOWN: "the guest did not say how it ended; a second run goes on where it stopped",
 }
 #: what the same repair, asked for once more, looks at anew, goes on with, or waits for
-_AGAIN = (Result.CHANGED, Result.LOCKED, Result.UNKNOWN)
+_AGAIN = (Result.CHANGED, Result.LOCKED, Result.UNKNOWN, Result.NOT_BEGUN)
 _TITLES = {
     Outcome.REPAIRED: ("Repaired", "green"),
     Outcome.UNDONE: ("Undone", "green"),
@@ -65,7 +66,9 @@ def why(before: Diagnosis, done: Repaired) -> str:
     if done.outcome is Outcome.NOT_REPAIRED:
         return f"{proof if done.by_azure else 'the changes are in force'}, and it did not help: still broken {was}"
     if done.outcome is Outcome.NOTHING_TO_DO:
-        return "the guest is as planned already"
+        return f"the guest is as planned already{_since(done.record)}"
+    if done.unproven:
+        return f"not proven yet: {done.unproven} {was}"
     if done.outcome is Outcome.REPAIRED:
         return f"{ready} {was}"
     if done.after is None:
@@ -82,7 +85,8 @@ def repaired_lines(before: Diagnosis, done: Repaired, style: Style) -> list[str]
     if done.by_azure:
         return repaired_by_azure_lines(before, done, style)
     record, (word, colour) = done.record, _TITLES[done.outcome]
-    lines = [style(f"{word}: {safe(why(before, done))}", "bold", colour), *_failed_steps(record)]
+    lines = [style(f"{word}: {safe(why(before, done))}", "bold", colour), *_from_the_record(done)]
+    lines += _failed_steps(record)
     proof = ", ".join(f"tcp/{port} answers {status or 'nothing'}" for port, status in record.wire)
     if proof:
         lines += entry("proof", f"in the guest, as root: {proof}")
@@ -99,6 +103,34 @@ def repaired_lines(before: Diagnosis, done: Repaired, style: Style) -> list[str]
 def _named(verdict: Verdict) -> str:
     number = verdict.scenario.number
     return f"scenario {number}, {verdict.scenario.value}" if number else verdict.scenario.value
+
+
+def _since(record: RepairRecord) -> str:
+    """Which earlier run had made these changes, and when."""
+    last = record.last
+    if last is None or not last.ended or last.plan != record.repair.partition(".")[0] or last.state != "verified":
+        return ""
+    return f": applied already at {last.time:%Y-%m-%d %H:%M:%S} UTC by the repair {last.repair}"
+
+
+def _from_the_record(done: Repaired) -> list[str]:
+    """What the guest's own record tells beside this run's answer, or instead of it."""
+    record, last = done.record, done.record.last
+    if record.locked_by is not None:
+        holder = record.locked_by
+        since = f"at work since {holder.since:%Y-%m-%d %H:%M:%S} UTC (process {holder.pid}, login {holder.who})"
+        return entry("there", f"{since}: wait until it has ended, then ask again")
+    if record.result is Result.NOT_BEGUN and done.carried.state is not State.OK:
+        return entry("guest", "has no record of it: nothing was changed there so far")
+    if last is None:
+        return []
+    if done.carried.state is not State.OK:
+        lost = "" if not done.took else f"no answer came ({safe(done.carried.detail)}); "
+        return entry("record", f"{lost}the guest's own says: {last.state} at {last.time:%Y-%m-%d %H:%M:%S} UTC")
+    if record.resumed:
+        when = f"{last.time:%Y-%m-%d %H:%M:%S} UTC"
+        return entry("resumed", f"went on with the repair that was broken off at {when} ({last.state})")
+    return []
 
 
 def _ready(done: Repaired) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 
 from azext_vmagent.facts.durations import age
+from azext_vmagent.facts.instance_view import AgentStatus
 from azext_vmagent.facts.reading import SERIAL_LOG, Facts
 from azext_vmagent.flow import Diagnosis
 from azext_vmagent.model import Answer, Confidence, NextStep, Reason, Scenario, State, Verdict
@@ -62,12 +63,43 @@ def report(diagnosis: Diagnosis, style: Style) -> list[str]:
         lines += entry("since", f"{when:%Y-%m-%d %H:%M} UTC, {age(now - when)} ago ({verdict.since.source})")
     elif verdict.scenario.number or verdict.scenario is Scenario.UNCERTAIN:
         lines += entry("since", "not known: Azure does not say since when")
+    lines += _last_repair(diagnosis.facts)
     lines += _ruled_out(verdict.ruled_out)
     lines += _unknown(verdict)
     lines += ["", *step_lines(verdict.next_steps, style)]
     slug = f"{verdict.cause.slug} ({verdict.cause.code})" if verdict.cause else verdict.scenario.value
     more = f" · more: az vm agent-explain -c {verdict.cause.code}" if verdict.cause else ""
     return [*lines, "", f"{slug} in {diagnosis.total:.1f} s{more}"]
+
+
+#: what the last word of a repair's record in the guest means
+_REPAIR_ENDED = {
+    "verified": "applied and checked in the guest",
+    "kept": "applied in part, and kept as it helped",
+    "failed": "a change did not take",
+    "reverted": "taken back, as it did not help",
+    "undone": "undone",
+}
+
+
+def _last_repair(facts: Facts) -> list[str]:
+    """What the guest's own record says of the last repair there; nothing waits for Azure's word on it."""
+    guest = facts.guest
+    if guest is None or (guest.last_repair is None and guest.repairing is None):
+        return []
+    if guest.repairing is not None:
+        holder = guest.repairing
+        return entry("repair", f"one is under way since {holder.since:%Y-%m-%d %H:%M:%S} UTC (login {holder.who})")
+    last = guest.last_repair
+    if last is None:
+        return []
+    said = _REPAIR_ENDED.get(last.state, f"broken off ({last.state})")
+    more = "; the VM has restarted since" if guest.restarted_since_repair else ""
+    if last.broken_off:
+        more += "; --repair goes on with it, --undo takes it back"
+    elif last.state == "verified" and facts.vm is not None and facts.vm.agent is not AgentStatus.READY:
+        more += "; Azure's word lags by minutes"
+    return entry("repair", f"{last.repair} of {last.time:%Y-%m-%d %H:%M:%S} UTC: {said}{more}")
 
 
 _CAUSE_TELLS = (Scenario.AGENT_DEGRADED, Scenario.PLATFORM)

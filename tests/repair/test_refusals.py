@@ -11,12 +11,12 @@ from azext_vmagent.facts.firewall_facts import BlockingRule
 from azext_vmagent.facts.guest import Connect, parse_probe
 from azext_vmagent.facts.host_metrics import NetworkTrend
 from azext_vmagent.facts.port import PortOutcome
-from azext_vmagent.facts.reading import PASTE, SSH
+from azext_vmagent.facts.reading import MANAGED_RUN_COMMAND, PASTE, RUN_COMMAND, SERIAL_CONSOLE, SSH
 from azext_vmagent.model import Confidence, Scenario, State
-from azext_vmagent.repair.model import Permission
+from azext_vmagent.repair.model import Permission, Risk
 from azext_vmagent.repair.plan import plan
 from azext_vmagent.repair.refusals import MOST_ACTIONS, MOST_BYTES
-from tests.repair.case import blocked, diagnosis, inside, planned, recorded_fault, refused, steps
+from tests.repair.case import AGENT_FAULTS, blocked, diagnosis, inside, planned, recorded_fault, refused, steps
 from tests.verdict.build import (
     ASKED,
     DROP,
@@ -202,3 +202,25 @@ def test_the_cases_are_what_they_say():
     assert steps(planned(blocked(DROP)))
     assert STOPPED_AGENT.guest_channel == SSH
     assert STOPPED_AGENT.guest.clock == ASKED
+
+
+@pytest.mark.parametrize("channel", [RUN_COMMAND, MANAGED_RUN_COMMAND])
+def test_a_run_command_does_not_carry_what_restarts_the_agent_at_once(channel):
+    """Installing the package restarts the agent, and the run command that waits would never be answered."""
+    seen = replace(recorded_fault("agent-module-missing"), guest_channel=channel)
+    found = planned(seen)
+    assert refused(found) == "ends-its-channel"
+    assert "install the package waagent again (apt-get) restarts the agent" in found.refusal.why
+    assert [step.command for step in found.refusal.next_steps][:2] == [
+        "az vm agent-diagnose -g rg-shop -n web-03 --repair --print-script",
+        "az vm agent-diagnose -g rg-shop -n web-03 --repair --dry-run --ssh-user USER",
+    ]
+    assert plan(diagnosis(seen), by_hand=True).actions
+    assert planned(replace(seen, guest_channel=SERIAL_CONSOLE)).actions
+
+
+@pytest.mark.parametrize("name", AGENT_FAULTS)
+def test_whatever_a_run_command_carries_restarts_the_agent_from_outside_it_or_not_at_all(name):
+    found = planned(replace(recorded_fault(name), guest_channel=RUN_COMMAND))
+    for action in found.actions:
+        assert action.risk is Risk.NONE or action.arguments[1:2] == ("detached",)

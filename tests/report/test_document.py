@@ -66,6 +66,10 @@ CONTRACT: dict[str, Any] = {
     },
     "screenshot": dict.fromkeys(("kind", "sure", "why", "path")),
     "channels": [dict.fromkeys(("name", "status", "detail", "seconds"))],
+    "lastRepair": {
+        **dict.fromkeys(("record", "state", "time", "brokenOff", "restartedSince")),
+        "underWay": dict.fromkeys(("process", "since", "login")),
+    },
     "repair": None,
     "timings": {"total": None, "byStep": None},
 }
@@ -73,7 +77,8 @@ CONTRACT: dict[str, Any] = {
 STOPPED_AND_BLOCKED = STOPPED.replace(
     "end 9 0",
     "wire 80 timed-out - curl 28\nfw.list iptables iptables\nfw.iptables filter -A OUTPUT -d 168.63.129.16/32 -j DROP\n"
-    "unit waagent.service InactiveEnterTimestamp=Tue 2026-11-24 08:00:00 UTC\nend 9 0",
+    "unit waagent.service InactiveEnterTimestamp=Tue 2026-11-24 08:00:00 UTC\n"
+    "repair p1 1764045000 verified\nrepairing 9 1764045000 ops\nend 9 0",
 )
 
 

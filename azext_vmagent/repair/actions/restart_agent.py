@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from azext_vmagent.facts.reading import MANAGED_RUN_COMMAND, RUN_COMMAND, Facts
-from azext_vmagent.repair.model import Action, Risk
+from azext_vmagent.repair.model import DETACHED, Action, Risk
 
 KIND = "restart-agent"
 
@@ -22,5 +22,5 @@ def action(arguments: tuple[str, ...], facts: Facts) -> Action:
         2,
         "not needed: it runs as before",
         "another process is the agent, its worker stays up, and Azure reports Ready",
-        (unit, "detached" if detached else "now", str(pid) if pid else "-"),
+        (unit, DETACHED if detached else "now", str(pid) if pid else "-"),
     )
