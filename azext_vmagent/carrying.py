@@ -10,18 +10,29 @@ from collections.abc import Callable
 from azext_vmagent.channels.choice import Wish
 from azext_vmagent.evidence.asking import Said, ask_all
 from azext_vmagent.evidence.deadline import Deadline
-from azext_vmagent.facts.reading import MANAGED_RUN_COMMAND, RUN_COMMAND, SSH, Facts
-from azext_vmagent.flow import CHANNEL_RESERVE_SECONDS, Azure, Diagnosis, login_of
+from azext_vmagent.facts.reading import MANAGED_RUN_COMMAND, RUN_COMMAND, SERIAL_CONSOLE, SSH, Facts
+from azext_vmagent.flow import (
+    CHANNEL_RESERVE_SECONDS,
+    LOG_OUT_SECONDS,
+    Azure,
+    Diagnosis,
+    console_login_of,
+    login_of,
+)
 from azext_vmagent.model import Answer
 
 #: the ways that lead through the agent itself
 THROUGH_AGENT = (RUN_COMMAND, MANAGED_RUN_COMMAND)
 #: until the agent has fetched a script, and until Azure shows what it said; deleting the resource of a managed one
 ON_THE_WAY_SECONDS = 90.0
+#: logging in at a console, becoming root and sending some 20 kB in lines of 900, beside what the script takes
+CONSOLE_SECONDS = 90.0
 #: Azure's handler takes 256 KiB of base64 (Azure/run-command-handler-linux, maxScriptSize)
 MOST_BYTES = 256 * 1024 * 3 // 4
 
-_NO_LOGIN = "a change in the guest is carried through SSH: add --ssh-user USER, or print it: --print-script"
+_NO_LOGIN = (
+    "a change in the guest needs a login: add --ssh-user USER or --console-user USER, or print it: --print-script"
+)
 _TOO_LARGE = f"the repair is larger than the {MOST_BYTES // 1024} KiB that a run command takes: add --ssh-user USER"
 _CUTS_ITSELF_OFF = (
     "what is taken back may stop the agent or cut it off, and with it the run command that would wait for the answer: "
@@ -35,7 +46,8 @@ def why_not(facts: Facts, wish: Wish, script: str = "", undoing: bool = False) -
         if undoing:
             return _CUTS_ITSELF_OFF
         return _TOO_LARGE if len(script) > MOST_BYTES else None
-    return None if facts.guest_channel == SSH and wish.ssh_user else _NO_LOGIN
+    login = {SSH: wish.ssh_user, SERIAL_CONSOLE: wish.console_user}.get(facts.guest_channel or "")
+    return None if login else _NO_LOGIN
 
 
 def carry(azure: Azure, before: Diagnosis, script: str, deadline: Deadline) -> Answer:
@@ -43,12 +55,21 @@ def carry(azure: Azure, before: Diagnosis, script: str, deadline: Deadline) -> A
 
     The deadline is the script's own time; what the way takes comes on top.
     """
-    facts = before.facts
-    channel = facts.guest_channel if facts.guest_channel in THROUGH_AGENT else SSH
-    if channel in THROUGH_AGENT:
-        deadline = Deadline(deadline.at + ON_THE_WAY_SECONDS)
+    channel = _channel(before.facts)
+    deadline = Deadline(deadline.at + _ON_TOP.get(channel, 0.0))
     listening = Deadline(deadline.at + CHANNEL_RESERVE_SECONDS)
     return next(iter(ask_all({channel: _way(azure, before, channel, script, deadline)}, listening)))
+
+
+_ON_TOP = {
+    RUN_COMMAND: ON_THE_WAY_SECONDS,
+    MANAGED_RUN_COMMAND: ON_THE_WAY_SECONDS,
+    SERIAL_CONSOLE: CONSOLE_SECONDS,
+}
+
+
+def _channel(facts: Facts) -> str:
+    return facts.guest_channel if facts.guest_channel in _ON_TOP else SSH
 
 
 def _way(azure: Azure, before: Diagnosis, channel: str, script: str, deadline: Deadline) -> Callable[[], Said]:
@@ -58,5 +79,9 @@ def _way(azure: Azure, before: Diagnosis, channel: str, script: str, deadline: D
     if channel == MANAGED_RUN_COMMAND:
         location = facts.vm.location if facts.vm is not None else ""
         return lambda: azure.managed_run_command(facts.target, location, script, deadline)
+    if channel == SERIAL_CONSOLE:
+        user, log, insist = console_login_of(facts, before.wish)
+        earlier = Deadline(deadline.at - LOG_OUT_SECONDS)
+        return lambda: azure.serial_console(facts.target, log, user, script, earlier, insist, steady=True)
     login = login_of(facts, before.wish)
     return lambda: azure.ssh(login, script, deadline)

@@ -108,7 +108,14 @@ class Azure(Protocol):
         """What Enter at the serial console's login prompt brings."""
 
     def serial_console(
-        self, target: Target, log: bytes, login: ConsoleLogin, script: str, deadline: Deadline, insist: bool
+        self,
+        target: Target,
+        log: bytes,
+        login: ConsoleLogin,
+        script: str,
+        deadline: Deadline,
+        insist: bool,
+        steady: bool = False,
     ) -> Said:
         """A script's stdout, through a login at the serial console."""
 
@@ -316,10 +323,8 @@ def _channel(
 ) -> Callable[[], Said]:
     earlier = Deadline(deadline.at - CHANNEL_RESERVE_SECONDS)
     if channel == SERIAL_CONSOLE:
-        user = ConsoleLogin(wish.console_user or "", wish.console_password)
+        user, log, insist = console_login_of(facts, wish)
         earlier = Deadline(deadline.at - LOG_OUT_SECONDS)
-        seen, insist = facts.answers.get(SERIAL_LOG), wish.serial_console == choice.ALWAYS
-        log = seen.value if seen is not None and seen.state is State.OK else b""
         return lambda: _probe_answer(azure.serial_console(facts.target, log, user, probe_script(), earlier, insist))
     if channel == PASTE:
         return lambda: _of_this_guest(facts, _probe_answer(("pasted by hand", wish.pasted or "")))
@@ -340,6 +345,13 @@ def _login(wish: Wish, address: str | None) -> SshLogin:
 def login_of(facts: Facts, wish: Wish) -> SshLogin:
     """The SSH login that the user gave, to the address that he named or that the VM has."""
     return _login(wish, wish.ssh_host or (facts.network.public_address if facts.network else None))
+
+
+def console_login_of(facts: Facts, wish: Wish) -> tuple[ConsoleLogin, bytes, bool]:
+    """The login at the serial console that the user gave, what the console showed last, and whether he insists."""
+    seen = facts.answers.get(SERIAL_LOG)
+    log = seen.value if seen is not None and seen.state is State.OK else b""
+    return ConsoleLogin(wish.console_user or "", wish.console_password), log, wish.serial_console == choice.ALWAYS
 
 
 def _script(facts: Facts) -> str:

@@ -169,7 +169,7 @@ class AzureDouble:
         return "looked", found
 
     def serial_console(
-        self, _target: Target, _log: bytes, login: ConsoleLogin, _script: str, deadline: Deadline, _insist: bool
+        self, _target: Target, _log: bytes, login: ConsoleLogin, _script: str, deadline: Deadline, *_how: bool
     ) -> Said:
         return self._asked(f"console of {login.user}", self.through_console, deadline)
 

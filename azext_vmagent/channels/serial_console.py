@@ -10,19 +10,16 @@ too, also goes into the boot diagnostics log.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import contextlib
-import gzip
 import re
 import secrets
 import time
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
 from azext_vmagent.channels.console_line import Line, LineLost, Screen
+from azext_vmagent.channels.console_shell import loader, packed, runner, unpacked
 from azext_vmagent.evidence.asking import Said, SourceFailed, one_line
 from azext_vmagent.evidence.deadline import Deadline
 from azext_vmagent.facts.console import (
@@ -49,9 +46,10 @@ SHELL_SECONDS = 12.0
 SLICE = 900
 #: the guest's end of a session that lost its client lives this much longer than the session could
 LINGER_SECONDS = 15
-#: from the first line of the script to the last of the answer; a healthy guest needs some ten seconds
+#: from the first line of the probe to the last of its answer; a healthy guest needs some ten seconds
 SESSION_SECONDS = 75.0
 ANSWER_TRIES = 3
+GOES_ON = "the guest goes on with it by itself, and a second run goes on from there"
 
 _ENTER, _KILL_LINE, _INTERRUPT, _END = "\r", "\x15", "\x03", "\x04"
 
@@ -114,28 +112,32 @@ def run(
     script: str,
     deadline: Deadline,
     insist: bool = False,
+    steady: bool = False,
 ) -> Said:
     """Log in, run a script as root, log out; (line for people, its stdout). Raises SourceFailed.
 
-    ``reach`` opens a line: once, and once more when it broke half way, to log out. ``insist``: press Enter also where
-    nothing tells at what.
+    ``reach`` opens a line: once, and again when it broke half way. ``insist``: press Enter also where nothing tells at
+    what. ``steady``: the script is not to be stopped half way; it has all the time that there is, goes on without us,
+    and its answer is fetched through another line.
     """
-    session = _Session(Screen(reach(), deadline), login, reach)
+    session = Session(Screen(reach(), deadline), login, reach, steady)
     try:
         session.log_in(log, insist)
-        return session.probe(script)
+        return session.carry_out(script)
     finally:
         session.log_out()
 
 
-class _Session:
+class Session:
     """One login at one console."""
 
-    def __init__(self, screen: Screen, login: ConsoleLogin, reach: Callable[[], Line]) -> None:
-        self._screen, self._login, self._reach = screen, login, reach
+    def __init__(self, screen: Screen, login: ConsoleLogin, reach: Callable[[], Line], steady: bool = False) -> None:
+        """``steady`` as for ``run``."""
+        self._screen, self._login, self._reach, self._steady = screen, login, reach, steady
+        self._seconds = screen.deadline.remaining() if steady else SESSION_SECONDS
         self._mark = f"v{secrets.token_hex(4)}"
-        #: whether we are logged in, and whether our own shell is there and reads lines
-        self._inside = self._reads = False
+        #: whether we are logged in, our own shell is there and reads lines, and the script has begun and not yet ended
+        self._inside = self._reads = self._works = False
 
     def _quoted(self, text: str) -> str:
         """The guest's last line, without the password, should the guest have echoed it."""
@@ -210,13 +212,13 @@ class _Session:
     def _seen(self) -> ConsoleLook:
         return ConsoleLook(Look.FRESH_PROMPT, "", _now(), pressed=True)
 
-    # -- the probe -----------------------------------------------------------------------------------------------------
+    # -- the script ----------------------------------------------------------------------------------------------------
 
-    def probe(self, script: str) -> Said:
+    def carry_out(self, script: str) -> Said:
         """From a shell to the script's output."""
         screen, mark = self._screen, self._mark
-        lives = int(min(screen.deadline.remaining(), SESSION_SECONDS)) + LINGER_SECONDS
-        screen.type(_loader(mark, lives) + _ENTER)
+        lives = int(min(screen.deadline.remaining(), self._seconds)) + LINGER_SECONDS
+        screen.type(loader(mark, lives) + _ENTER)
         if not self._told("go", LOGIN_SECONDS):
             raise SourceFailed(
                 State.FAILED,
@@ -224,7 +226,7 @@ class _Session:
                 value=self._seen(),
             )
         self._reads = True
-        self._send_in_slices(_runner())
+        self._send_in_slices(runner(self._steady))
         how = "root"
         word = self._told("ask|gz|raw|nosudo", 15)
         if word == "ask":
@@ -237,12 +239,44 @@ class _Session:
             why = "may not become root with sudo" if word == "nosudo" else f"got no answer from sudo ({word})"
             raise SourceFailed(State.DENIED, f"logged in as {self._login.user}, who {why}", value=self._seen())
         if word == "gz":
-            self._send_in_slices(_packed(script))
+            self._send_in_slices(packed(script))
         else:
             self._send_lines(script)
+        self._works = True
+        return f"{how}, at the console as {self._login.user}", self._answer_whatever_happens(word)
+
+    def _answer_whatever_happens(self, how: str, lines: int = ANSWER_TRIES) -> str:
+        """The answer; a steady script's through another line where this one breaks, for the guest keeps it."""
+        try:
+            if lines == ANSWER_TRIES:
+                self._see_it_begin()
+            return self._answer(how)
+        except LineLost as exc:
+            if not self._steady or lines <= 1:
+                raise self._going_on(exc) from exc
+        except SourceFailed as exc:
+            raise self._going_on(exc) from exc
+        self._ask_through_another_line()
+        return self._answer_whatever_happens(how, lines - 1)
+
+    def _see_it_begin(self) -> None:
         if self._told("run|damaged", 15) != "run":
+            self._works = False
             raise SourceFailed(State.GARBLED, "the script did not reach the guest whole", value=self._seen())
-        return f"{how}, at the console as {self._login.user}", self._answer(word)
+
+    def _ask_through_another_line(self) -> None:
+        self._screen.line.close()
+        try:
+            self._screen.line = self._reach()
+            self._screen.type("again" + _ENTER)
+        except SourceFailed as exc:
+            raise self._going_on(exc) from exc
+
+    def _going_on(self, exc: SourceFailed) -> SourceFailed:
+        """The failure, with what becomes of a script that nobody listens to."""
+        if not (self._steady and self._works):
+            return exc
+        return SourceFailed(exc.state, f"{exc.detail}; {GOES_ON}", value=exc.value)
 
     def _told(self, words: str, seconds: float) -> str | None:
         """The guest's next word, of those given."""
@@ -278,19 +312,20 @@ class _Session:
         for _ in range(ANSWER_TRIES):
             end = re.compile(rf"<{self._mark}:end:(\d+):(\d+)>")
             found = self._screen.wait(
-                lambda text, end=end: end.search(_joined(text)) or self._is_out(text), SESSION_SECONDS
+                lambda text, end=end: end.search(_joined(text)) or self._is_out(text), self._seconds
             )
             self._reads = isinstance(found, re.Match)
             if not isinstance(found, re.Match):
                 raise SourceFailed(
-                    State.TIMED_OUT, "logged in, but the probe did not finish in time", value=self._seen()
+                    State.TIMED_OUT, "logged in, but the script did not finish in time", value=self._seen()
                 )
-            text = _unpacked(self._lines(int(found[1])), how)
+            self._works = False
+            text = unpacked(self._lines(int(found[1])), how)
             if text is not None:
                 return text
             self._screen.type("again" + _ENTER)
         raise SourceFailed(
-            State.GARBLED, "the probe's answer was damaged on the way, several times", value=self._seen()
+            State.GARBLED, "the script's answer was damaged on the way, several times", value=self._seen()
         )
 
     def _lines(self, count: int) -> list[str | None]:
@@ -300,9 +335,13 @@ class _Session:
     # -- out -----------------------------------------------------------------------------------------------------------
 
     def log_out(self) -> None:
-        """Leave the console at its login prompt, whatever happened, and hang up."""
+        """Leave the console at its login prompt, whatever happened, and hang up.
+
+        A steady script that is still at work is left alone: its session ends by itself.
+        """
         try:
-            self._leave()
+            if not (self._steady and self._works):
+                self._leave()
         except LineLost:
             self._leave_through_another_line()
         except SourceFailed:
@@ -350,75 +389,3 @@ def _joined(text: str) -> str:
 
 def _now() -> datetime:
     return datetime.now(timezone.utc)
-
-
-# -- what runs in the guest: POSIX sh ----------------------------------------------------------------------------------
-
-
-def _loader(mark: str, seconds: int) -> str:
-    """One command line for whatever shell the user has: no backslash, no quote inside the quotes, a blank in front.
-
-    It replaces that shell, so that nothing enters its history and leaving it is logging out. It ends after
-    ``seconds`` in any case. Lines are read up to a dot, each acknowledged by the length so far; then they are run.
-    """
-    return (
-        f" exec env HISTFILE= ENV= LC_ALL=C sh -c 'm={mark};stty -echo;(sleep {seconds};kill -9 $$)& k=$!;"
-        'trap "kill $k" EXIT;echo "<$m:go>";p=;'
-        'while IFS= read -r l&&[ "$l" != . ];do p=$p$l;echo "<$m:${#p}>";done;eval "$p"\''
-    )
-
-
-def _runner() -> str:
-    """Become root, take the script, run it, print its answer in numbered lines until told to stop. One line of sh."""
-    return _RUNNER.replace("\n", "")
-
-
-_RUNNER = r"""
-w(){ echo "<$m:$1>";};
-r=;
-if [ "$(id -u)" != 0 ];then
- r="sudo -n";
- if ! sudo -n true >/dev/null 2>&1;then
-  w ask;IFS= read -r s;r=pw;
-  printf "%s\n" "$s"|sudo -kSp "" true >/dev/null 2>&1||{ w nosudo;exit;};
- fi;
-fi;
-b=;
-if command -v base64 >/dev/null&&command -v gzip >/dev/null;then
- w gz;
- while IFS= read -r l&&[ "$l" != . ];do b=$b$l;w ${#b};done;
- b=$(printf %s "$b"|base64 -d 2>/dev/null|gzip -dc 2>/dev/null)||{ w damaged;exit;};
- pack(){ gzip -c|base64;};
-else
- n=$(printf "\n_");n=${n%_};
- w raw;
- while IFS= read -r l&&[ "$l" != .END ];do b=$b$l$n;w ${#b};done;
- pack(){ od -An -v -tx1|tr -d " ";};
-fi;
-w run;
-go(){
- if [ "$r" = pw ];then printf "%s\n" "$s" "$b"|sudo -kSp "" sh -s;else printf "%s\n" "$b"|$r sh -s;fi 2>/dev/null;
-};
-o=$(go|pack);
-e(){ i=0;for l in $o;do i=$((i+1));w "$i:$l";done;w "end:$i:${#o}";};
-e;
-while IFS= read -r l&&[ "$l" = again ];do e;done;
-exit
-"""
-
-
-def _packed(script: str) -> str:
-    return base64.b64encode(gzip.compress(script.encode(), mtime=0)).decode()
-
-
-def _unpacked(lines: list[str | None], how: str) -> str | None:
-    """The output, or None when a line is missing or the whole does not fit its checksum."""
-    if not lines or None in lines:
-        return None
-    whole = "".join(line or "" for line in lines)
-    try:
-        if how == "gz":
-            return zlib.decompress(base64.b64decode(whole, validate=True), 31).decode("utf-8", "replace")
-        return bytes.fromhex(whole).decode("utf-8", "replace")
-    except (ValueError, binascii.Error, zlib.error):
-        return None

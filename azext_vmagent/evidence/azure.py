@@ -104,13 +104,14 @@ class LiveAzure:
         script: str,
         deadline: Deadline,
         insist: bool,
+        steady: bool = False,
     ) -> Said:
         """A script's stdout, through a login at the serial console."""
 
         def reach() -> Line:
             return open_line(self._arm, self._token, target, deadline)
 
-        return serial_console.run(reach, log, login, script, deadline, insist)
+        return serial_console.run(reach, log, login, script, deadline, insist, steady)
 
     def resource(self, path: str, params: dict[str, str], deadline: Deadline) -> Said:
         """GET of anything at the resource manager."""

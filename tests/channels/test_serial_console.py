@@ -6,18 +6,22 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
 
+from azext_vmagent.causes.cures import Step
 from azext_vmagent.channels import console_line, serial_console
+from azext_vmagent.channels.console_line import LineLost
 from azext_vmagent.channels.serial_console import ConsoleLogin, look, run
 from azext_vmagent.evidence.asking import SourceFailed
 from azext_vmagent.evidence.console import open_line
 from azext_vmagent.evidence.deadline import Deadline
 from azext_vmagent.facts.console import Look
+from azext_vmagent.facts.probe_answer import posix_checksum
 from azext_vmagent.model import State, Target
+from azext_vmagent.repair.script import repair_script
 from lab.arm import identity
 from tests.azure_double import http_error
 from tests.channels.getty import Getty, script
@@ -74,9 +78,16 @@ def refused(getty: Getty, login: ConsoleLogin = ROOT, **more) -> SourceFailed:
     return caught.value
 
 
-def until_back(getty: Getty) -> None:
+def until(found: Callable[[], bool]) -> None:
+    end = time.monotonic() + 15
+    while not found():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def until_back(getty: Getty, seconds: float = 5) -> None:
     """The console stands at its login prompt and nothing of ours runs any more."""
-    end = time.monotonic() + 5
+    end = time.monotonic() + seconds
     while not (getty.printed.endswith(b"web login: ") and not getty.running()):
         assert time.monotonic() < end, (getty.printed[-200:], getty.running())
         time.sleep(0.05)
@@ -242,6 +253,66 @@ def test_a_session_that_lost_its_client_ends_by_itself(monkeypatch):
             run(lambda: line, getty.log(), ROOT, SCRIPT, Deadline.after(4))
         assert getty.running()
         until_back(getty)
+
+
+# -- a script that must not be stopped half way ------------------------------------------------------------------------
+
+
+class Breaking(SocketLine):
+    """A line that breaks as soon as the guest has begun to run the script."""
+
+    def receive(self, seconds: float) -> str | None:
+        text = super().receive(seconds)
+        if text and ":run>" in text:
+            raise LineLost(State.FAILED, "the console's connection was lost")
+        return text
+
+
+def test_the_repair_program_reaches_the_guest_whole():
+    program = repair_script([Step("start-agent", ("waagent.service",))])
+    assert len(program) > 40_000
+    with Getty() as getty:
+        _, said = probed(getty, text=f"cksum <<'END_OF_ALL'\n{program}END_OF_ALL\n", steady=True)
+        assert said.split() == [str(posix_checksum(program.encode())), str(len(program))]
+        until_back(getty)
+
+
+def test_a_line_that_breaks_is_taken_up_again_and_the_answer_is_whole(tmp_path):
+    with Getty() as getty:
+        lines = iter([Breaking(getty.line()), SocketLine(getty.line())])
+        script = f"sleep 2; echo once >>{tmp_path}/runs; echo done"
+        said = run(lambda: next(lines), getty.log(), ROOT, script, Deadline.after(30), steady=True)
+        assert said[1] == "done\n"
+        assert (tmp_path / "runs").read_text() == "once\n"
+        until_back(getty)
+
+
+def test_where_no_other_line_is_to_be_had_the_guest_goes_on_and_that_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(serial_console, "LINGER_SECONDS", 0)
+    with Getty() as getty:
+        lines = iter([Breaking(getty.line())])
+
+        def reach() -> SocketLine:
+            for line in lines:
+                return line
+            raise SourceFailed(State.FAILED, "the console's websocket does not answer")
+
+        script = f"sleep 2; echo done >{tmp_path}/done"
+        with pytest.raises(SourceFailed, match="the guest goes on with it by itself"):
+            run(reach, getty.log(), ROOT, script, Deadline.after(8), steady=True)
+        until((tmp_path / "done").exists)
+        until_back(getty, 15)
+
+
+def test_out_of_time_the_script_is_left_at_work_and_that_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(serial_console, "LINGER_SECONDS", 3)
+    with Getty() as getty:
+        script = f"sleep 5; echo done >{tmp_path}/done"
+        found = refused(getty, text=script, seconds=4, steady=True)
+        assert found.state is State.TIMED_OUT
+        assert "the guest goes on with it by itself" in found.detail
+        until((tmp_path / "done").exists)
+        until_back(getty, 15)
 
 
 # -- keys that are never pressed -----------------------------------------------------------------------------------
