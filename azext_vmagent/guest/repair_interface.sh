@@ -23,7 +23,7 @@ dhcp() {
     case $phase in
         precheck)
             ip link show dev "$1" >/dev/null || { detail='there is no such interface'; return 2; }
-            ! has_address "$1" || { detail='it has an address'; return 3; }
+            ! has_lease "$1" || { detail='it has an address and a route'; return 3; }
             [ -n "$(manager "$2")" ] || { detail='nothing here does DHCP'; return 1; }
             ;;
         backup) ;;
@@ -38,12 +38,15 @@ dhcp() {
                 dhcpcd) dhcpcd -n "$1" ;;
             esac </dev/null >/dev/null
             ;;
-        verify) patient_address ;;
+        verify) for _ in 1 2 3 4 5 6 7 8 9 10; do ! has_lease "$1" || return 0; sleep 2; done; detail='no address or no route after 20 s'; return 1 ;;
         undo) detail='a lease is not taken back'; return 3 ;;
     esac
 }
 
 has_address() { case $(ip -4 -o addr show dev "$1" scope global) in *' inet '*) ;; *) return 1 ;; esac; }
+
+# An interface that was taken down keeps its address and loses its routes: a lease brings both.
+has_lease() { has_address "$1" && ip -4 route show dev "$1" | grep -q -e '^default' -e "^$wire"; }
 
 # What manages the interface: as the plan says, else what runs here.
 manager() {
