@@ -33,9 +33,9 @@ dhcp() {
                 networkd) networkctl renew "$1" || networkctl reconfigure "$1" ;;
                 NetworkManager) nmcli -w 30 device connect "$1" ;;
                 wicked) wicked ifup "$1" ;;
-                ifupdown) ifdown --force "$1"; ifup --force "$1" ;;
-                dhclient) dhclient -1 "$1" ;;
-                dhcpcd) dhcpcd -n "$1" ;;
+                ifupdown) ifdown --force "$1"; apart ifup --force "$1" ;;
+                dhclient) apart dhclient -1 "$1" ;;
+                dhcpcd) apart dhcpcd -n "$1" ;;
             esac </dev/null >/dev/null
             ;;
         verify) for _ in 1 2 3 4 5 6 7 8 9 10; do ! has_lease "$1" || return 0; sleep 2; done; detail='no address or no route after 20 s'; return 1 ;;
@@ -47,6 +47,11 @@ has_address() { case $(ip -4 -o addr show dev "$1" scope global) in *' inet '*) 
 
 # An interface that was taken down keeps its address and loses its routes: a lease brings both.
 has_lease() { has_address "$1" && ip -4 route show dev "$1" | grep -q -e '^default' -e "^$wire"; }
+
+# A client of DHCP that stays is not to live and die with the login that repaired.
+apart() {
+    if [ -d /run/systemd/system ] && have systemd-run; then systemd-run --quiet --scope --slice=system.slice -- "$@"; else "$@"; fi
+}
 
 # What manages the interface: as the plan says, else what runs here.
 manager() {
@@ -91,9 +96,9 @@ back_to_dhcp() {
                 networkd) networkctl reconfigure "$1" ;;
                 NetworkManager) nmcli -w 30 connection up ifname "$1" ;;
                 wicked) wicked ifdown "$1"; wicked ifup "$1" ;;
-                ifupdown) ifdown --force "$1"; bare; ifup --force "$1" ;;
-                dhclient) bare; dhclient -1 "$1" ;;
-                dhcpcd) bare; dhcpcd -n "$1" ;;
+                ifupdown) ifdown --force "$1"; bare; apart ifup --force "$1" ;;
+                dhclient) bare; apart dhclient -1 "$1" ;;
+                dhcpcd) bare; apart dhcpcd -n "$1" ;;
             esac </dev/null >/dev/null
             patient_address
             ;;

@@ -328,7 +328,18 @@ def test_an_interface_that_was_taken_down_comes_up(guest: RepairGuest) -> None:
 )
 def test_dhcp_is_renewed_by_what_manages_the_interface(guest: RepairGuest, manager: str, tool: str, asked: str) -> None:
     guest.sh("ip addr flush dev eth0")
-    guest.tool(tool, 'echo "$*" >>/run/asked\nip addr add 10.0.0.4/24 dev eth0')
+    guest.tool(tool, f'echo "$*" >>/run/asked\n{LEASE}')
     record = guest.repair(act("renew-dhcp", "eth0", manager))
     assert (record.result, guest.sh("cat /run/asked")) == (Result.APPLIED, f"{asked}\n")
     assert guest.repair(act("renew-dhcp", "eth0", manager)).result is Result.NOTHING_TO_DO
+
+
+LEASE = "ip addr replace 10.0.0.4/24 dev eth0; ip route replace default via 10.0.0.1 dev eth0"
+
+
+def test_a_lease_is_renewed_where_the_address_stayed_and_the_routes_went(guest: RepairGuest) -> None:
+    guest.sh("ip addr flush dev eth0; ip addr add 10.0.0.4/24 dev eth0; ip link set eth0 down")
+    guest.tool("networkctl", LEASE)
+    record = guest.repair(act("interface-up", "eth0"), act("renew-dhcp", "eth0", "networkd"))
+    assert (record.result, record.outcome(2, "verify")) == (Result.APPLIED, "ok")
+    assert "default via 10.0.0.1" in guest.sh("ip route")
