@@ -69,8 +69,9 @@ def _repair(context):
         action="store_true",
         help="Put it right: shows each change, its risk, how it is undone and what proves it, and asks once; or says "
         "why nothing may be changed, and what to do instead. All is saved in the guest first, each change is checked, "
-        "and taken back if it did not take. Changes in the guest go through SSH (--ssh-user). Several virtual machines "
-        "are put right one after another, until one gets worse.",
+        "and taken back if it did not take. Changes in the guest go through SSH (--ssh-user), the serial console "
+        "(--console-user), or run command while the agent answers it. Several virtual machines are put right one after "
+        "another, until one gets worse.",
     )
     context.argument(
         "dry_run", arg_group=repair, action="store_true", help="With --repair: show the plan and change nothing."
@@ -195,7 +196,8 @@ def _diagnose(loader):
         context.argument(
             "console_user",
             arg_group=console,
-            help="Log in at the serial console as this user (root, or one who may sudo) to look inside the guest. The "
+            help="Log in at the serial console as this user (root, or one who may sudo) to look inside the guest; root "
+            "also where a boot stopped and asks for root's password. The "
             "password comes from the environment variable AZURE_VMAGENT_CONSOLE_PASSWORD or is asked for on a "
             "terminal. What the console prints is kept in the boot diagnostics log; a password never is.",
         )

@@ -20,6 +20,8 @@ from azext_vmagent.flow import (
     login_of,
 )
 from azext_vmagent.model import Answer
+from azext_vmagent.repair.outcome import TOOK
+from azext_vmagent.repair.record import parse_record
 
 #: the ways that lead through the agent itself
 THROUGH_AGENT = (RUN_COMMAND, MANAGED_RUN_COMMAND)
@@ -42,6 +44,8 @@ _CUTS_ITSELF_OFF = (
 
 def why_not(facts: Facts, wish: Wish, script: str = "", undoing: bool = False) -> str | None:
     """Why this cannot be carried into this guest with this login, and what to add; None when it can."""
+    if facts.stopped is not None and wish.console_user:
+        return None
     if facts.guest_channel in THROUGH_AGENT:
         if undoing:
             return _CUTS_ITSELF_OFF
@@ -69,6 +73,8 @@ _ON_TOP = {
 
 
 def _channel(facts: Facts) -> str:
+    if facts.stopped is not None:
+        return SERIAL_CONSOLE
     return facts.guest_channel if facts.guest_channel in _ON_TOP else SSH
 
 
@@ -82,6 +88,13 @@ def _way(azure: Azure, before: Diagnosis, channel: str, script: str, deadline: D
     if channel == SERIAL_CONSOLE:
         user, log, insist = console_login_of(facts, before.wish)
         earlier = Deadline(deadline.at - LOG_OUT_SECONDS)
+        if facts.stopped is not None:
+            return lambda: azure.maintenance_shell(facts.target, log, user, script, earlier, goes_on=_took)
         return lambda: azure.serial_console(facts.target, log, user, script, earlier, insist, steady=True)
     login = login_of(facts, before.wish)
     return lambda: azure.ssh(login, script, deadline)
+
+
+def _took(answer: str) -> bool:
+    """A boot goes on only after what it waited for is gone, by the guest's own record."""
+    return parse_record(answer).result in TOOK

@@ -26,6 +26,7 @@ from azext_vmagent.channels.serial_console import ConsoleLogin
 from azext_vmagent.channels.ssh import PATIENCE_SECONDS, SshLogin
 from azext_vmagent.evidence.asking import NotAsked, Said, SourceFailed, ask_all, one_line
 from azext_vmagent.evidence.deadline import Deadline
+from azext_vmagent.facts.boot_stop import is_boot_stop
 from azext_vmagent.facts.guest import is_probe_answer
 from azext_vmagent.facts.guest_windows import is_windows_answer
 from azext_vmagent.facts.instance_view import parse_vm
@@ -46,7 +47,7 @@ from azext_vmagent.facts.reading import (
     read,
     told,
 )
-from azext_vmagent.guest import probe_script, windows_probe_script
+from azext_vmagent.guest import emergency_script, probe_script, windows_probe_script
 from azext_vmagent.model import Answer, Evidence, State, Target, Verdict
 from azext_vmagent.verdict.decide import decide
 from azext_vmagent.verdict.naming import name_causes
@@ -118,6 +119,17 @@ class Azure(Protocol):
         steady: bool = False,
     ) -> Said:
         """A script's stdout, through a login at the serial console."""
+
+    def maintenance_shell(
+        self,
+        target: Target,
+        log: bytes,
+        login: ConsoleLogin,
+        script: str,
+        deadline: Deadline,
+        goes_on: Callable[[str], bool] | None = None,
+    ) -> Said:
+        """A script's stdout, through root's login where a boot stopped; ``goes_on`` judges whether it goes on then."""
 
     def resource(self, path: str, params: dict[str, str], deadline: Deadline) -> Said:
         """GET of anything at the resource manager; its JSON object."""
@@ -325,6 +337,10 @@ def _channel(
     if channel == SERIAL_CONSOLE:
         user, log, insist = console_login_of(facts, wish)
         earlier = Deadline(deadline.at - LOG_OUT_SECONDS)
+        if choice.at_maintenance(facts, wish):
+            return lambda: _look_at_the_stop(
+                azure.maintenance_shell(facts.target, log, user, emergency_script(), earlier)
+            )
         return lambda: _probe_answer(azure.serial_console(facts.target, log, user, probe_script(), earlier, insist))
     if channel == PASTE:
         return lambda: _of_this_guest(facts, _probe_answer(("pasted by hand", wish.pasted or "")))
@@ -375,6 +391,12 @@ def _probe_answer(said: Said) -> Said:
     _, text = said
     if not is_probe_answer(text):
         raise SourceFailed(State.GARBLED, f"what came back is not the probe's answer: {one_line(text, 80)}")
+    return said
+
+
+def _look_at_the_stop(said: Said) -> Said:
+    if not is_boot_stop(said[1]):
+        raise SourceFailed(State.GARBLED, f"what came back is not the look's answer: {one_line(said[1], 80)}")
     return said
 
 

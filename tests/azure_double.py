@@ -127,6 +127,7 @@ class AzureDouble:
     resources: dict[str, Doing] = field(default_factory=dict)
     changing: Callable[[Change], Said] = lambda _: ("done by Azure in 9 s", None)
     changes: list[Change] = field(default_factory=list)
+    where_it_stopped: Doing = _WELL
 
     def _asked(self, name: str, doing: Doing, deadline: Deadline) -> Said:
         self.asked.append(name)
@@ -172,6 +173,11 @@ class AzureDouble:
         self, _target: Target, _log: bytes, login: ConsoleLogin, _script: str, deadline: Deadline, *_how: bool
     ) -> Said:
         return self._asked(f"console of {login.user}", self.through_console, deadline)
+
+    def maintenance_shell(
+        self, _target: Target, _log: bytes, login: ConsoleLogin, _script: str, deadline: Deadline, _goes_on: Any = None
+    ) -> Said:
+        return self._asked(f"maintenance shell of {login.user}", self.where_it_stopped, deadline)
 
     def resource(self, path: str, _params: dict[str, str], deadline: Deadline) -> Said:
         end = next((end for end in self.resources if path.endswith(end)), None)

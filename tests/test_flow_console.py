@@ -14,6 +14,7 @@ from azext_vmagent.facts.reading import SERIAL_CONSOLE
 from azext_vmagent.flow import Diagnosis, diagnose
 from azext_vmagent.model import Confidence, Scenario, State
 from tests.azure_double import STOPPED, AzureDouble, answers, raises, vm
+from tests.facts.test_boot_stop import RECORDED
 from tests.test_flow import AUTO, NOT_READY, TARGET, FastClock, ended, run
 
 AT = datetime(2026, 11, 24, 9, 0, 40, tzinfo=timezone.utc)
@@ -127,3 +128,49 @@ def test_a_windows_console_is_never_typed_at():
         found = run(double, wish)
         assert not any("console" in one for one in double.asked)
         assert "Windows" in ended(found, SERIAL_CONSOLE).detail
+
+
+ASKS = EMERGENCY + b"(or press Control-D to continue): "
+ROOT = Wish(console_user="root", console_password="secret")
+
+
+def stopped(wish: Wish, log: bytes = ASKS, **more) -> tuple[Diagnosis, AzureDouble]:
+    double = AzureDouble(NOT_READY, port=PortOutcome.REFUSED, serial=answers(log), **more)
+    return run(double, wish), double
+
+
+def test_root_looks_where_the_boot_stopped_and_the_line_is_named():
+    found, double = stopped(ROOT, where_it_stopped=answers(RECORDED))
+    assert [one for one in double.asked if "console" in one or "shell" in one] == ["maintenance shell of root"]
+    assert found.verdict.scenario is Scenario.OS_NOT_RUNNING
+    assert found.facts.guest is None
+    line = next(reason for reason in found.verdict.because if reason.channel == SERIAL_CONSOLE)
+    assert (line.source, line.line) == ("/etc/fstab", 2)
+
+
+@pytest.mark.parametrize(
+    ("wish", "log"),
+    [
+        (AUTO, ASKS),
+        (Wish(serial_console="always"), ASKS),
+        (Wish(console_user="root"), ASKS),
+        (AT_THE_CONSOLE, ASKS),
+        (Wish(serial_console="never", console_user="root", console_password="secret"), ASKS),
+        (ROOT, EMERGENCY + b"Press Enter for maintenance\r\n(or press Control-D to continue): "),
+        (
+            ROOT,
+            EMERGENCY + b"Cannot open access to console, the root account is locked.\r\nPress Enter to continue.\r\n",
+        ),
+        (ROOT, ASKS + b"\r\nroot@web-03:~# "),
+    ],
+    ids=["no login", "always", "no password", "another user", "never", "no password asked", "locked", "a shell"],
+)
+def test_nobody_types_where_the_boot_stopped(wish: Wish, log: bytes):
+    found, double = stopped(wish, log)
+    assert [one for one in double.asked if "console" in one or "shell" in one] == []
+    assert ended(found, SERIAL_CONSOLE).state is State.NOT_ASKED
+
+
+def test_that_root_could_log_in_there_is_said():
+    found, _ = stopped(AT_THE_CONSOLE)
+    assert "root can log in there, with --console-user root" in ended(found, SERIAL_CONSOLE).detail

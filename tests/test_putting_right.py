@@ -58,13 +58,19 @@ class Guest:
 @dataclass
 class _Double(AzureDouble):
     guest: Guest = field(default_factory=Guest)
+    times: list[float] = field(default_factory=list)
 
     def __init__(self, guest: Guest, **doing: Any) -> None:
         super().__init__(**doing)
-        self.guest = guest
+        self.guest, self.times = guest, []
 
     def ssh(self, _login, script, _deadline):
         return "root through sudo", self.guest.answer(script)
+
+    def serial_console(self, _target, _log, login, script, deadline, _insist, steady=False):
+        self.asked.append(f"console of {login.user}, {'steady' if steady else 'may be stopped'}")
+        self.times.append(deadline.remaining())
+        return "root", self.guest.answer(script)
 
 
 @dataclass
@@ -267,3 +273,19 @@ def test_the_wait_for_azures_word_says_what_is_waited_for_and_how_long(monkeypat
     assert ("run the same again" in waits[0]) is cloud_shell
     assert "Azure does not say Ready yet, " in waits[1]
     assert waits[-1] == "wait: Azure says Ready"
+
+
+def test_what_looked_inside_at_the_console_carries_the_repair_there_and_is_not_stopped_half_way():
+    guest, console = Guest(), Console()
+    azure = guest.azure()
+    found = diagnose(azure, TARGET, Wish(console_user="ops", console_password="secret"), 5.0)
+    told = putting_right.put_right(azure, found, RepairWish(yes=True, wait=30), 5.0, console)
+    assert told["repair"]["applied"]["result"] == "applied"
+    assert azure.asked.count("console of ops, steady") == 1
+    assert azure.times[1] > 180  # the plan's minute, saving and checking, and what a console takes
+    assert told["repair"]["undo"].endswith("--serial-console always --console-user ops --undo")
+    undo = Guest("vmagent-repair 1\nrepair p1\nstep 1 undo ok\nresult undone\nend 1 0 -\n")
+    azure = undo.azure()
+    found = diagnose(azure, TARGET, Wish(console_user="ops", console_password="secret"), 5.0)
+    told = putting_right.put_right(azure, found, RepairWish(undo=True, yes=True, wait=0), 5.0, console)
+    assert told["repair"]["applied"]["result"] == "undone"

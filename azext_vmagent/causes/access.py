@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 
-from azext_vmagent.channels.choice import AUTO, Wish
-from azext_vmagent.facts.reading import RUN_COMMAND, Facts
+from azext_vmagent.channels.choice import ALWAYS, AUTO, Wish
+from azext_vmagent.facts.reading import RUN_COMMAND, SERIAL_CONSOLE, Facts
 from azext_vmagent.model import Target
 
 
@@ -43,6 +44,15 @@ def login_arguments(wish: Wish) -> tuple[str, ...]:
 def the_same_way(facts: Facts, wish: Wish, *more: str) -> str:
     """The command that asks again with the same login, and with more besides."""
     return diagnose_again(facts, *login_arguments(wish), *more)
+
+
+def undo_the_same_way(facts: Facts, wish: Wish) -> str:
+    """The command that takes the last repair back with the same login: at the console, as a guest that is well again is
+    not looked into there unless asked.
+    """
+    if facts.stopped is not None or facts.guest_channel == SERIAL_CONSOLE:
+        wish = replace(wish, serial_console=ALWAYS)
+    return the_same_way(facts, wish, "--undo")
 
 
 def all_again(targets: Sequence[Target], wish: Wish, *more: str) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from azext_vmagent.causes.agent import unit_name
 from azext_vmagent.causes.catalogue.agent_steps import APT_AGAIN
 from azext_vmagent.causes.catalogue.network_interface import DOWN, NO_ADDRESS, NO_ROUTES, STATIC_ADDRESS
+from azext_vmagent.facts.boot_stop import BootStop, FstabLine
 from azext_vmagent.facts.firewall_facts import BlockingRule
 from azext_vmagent.facts.guest_facts import GuestFacts
 from azext_vmagent.model import Cause
@@ -24,11 +25,12 @@ THAW, RESTART, NO_DISABLE_FILE = "thaw-agent", "restart-agent", "remove-disable-
 EXECUTABLE, REINSTALL, SETTING = "restore-executable", "reinstall-agent", "remove-unit-setting"
 REMOVE_RULE, ALLOW, ROUTE, POLICY_RULE = "remove-rule", "allow-wire-server", "remove-route", "remove-policy-rule"
 UP, RENEW, BACK_TO_DHCP = "interface-up", "renew-dhcp", "back-to-dhcp"
+FSTAB_LINE, GO_ON = "fstab-line-harmless", "continue-boot"
 DISABLE_FILE = "/var/lib/waagent/disable_agent"
 #: the order in which changes are made: what leads to the server first, the agent last
 ORDER = (
     UP, BACK_TO_DHCP, POLICY_RULE, ROUTE, RENEW, REMOVE_RULE, ALLOW,
-    UNMASK, SETTING, EXECUTABLE, REINSTALL, NO_DISABLE_FILE, THAW, RESET, ENABLE, START, RESTART,
+    UNMASK, SETTING, EXECUTABLE, REINSTALL, NO_DISABLE_FILE, THAW, RESET, ENABLE, START, RESTART, FSTAB_LINE, GO_ON,
 )  # fmt: skip
 #: whoever owns these rules writes them anew: a change belongs there
 MANAGED_BY = {"csf": "ConfigServer Firewall (csf)"}
@@ -259,6 +261,27 @@ def _dhcp_client(guest: GuestFacts) -> str:
     if "NetworkManager" in clients:
         return "NetworkManager"
     return "networkd" if any(client.startswith("systemd-network") for client in clients) else "dhclient"
+
+
+#: without these the guest is not itself, cannot be reached, or the record of a repair would be lost under a later mount
+_NEEDED = re.compile(r"/|/usr|/etc|/var|/var/lib|/(?:boot|bin|sbin|lib|lib64|dev|proc|sys|run)(?:/.*)?")
+
+
+def boot_cure(stopped: BootStop) -> tuple[Step, ...]:
+    """What lets a boot go on that stopped for lines of /etc/fstab; empty where one of them may not be touched.
+
+    ``nofail`` and no mark of a comment: the mount stays known, so that a service that needs it
+    (``RequiresMountsFor=``) does not start on the empty folder and write there, and it is made again as soon as its
+    disk is back (systemd.mount(5)).
+    """
+    steps = [_fstab_step(line) for line in stopped.stopping]
+    return (*(step for step in steps if step), Step(GO_ON)) if steps and all(steps) else ()
+
+
+def _fstab_step(line: FstabLine) -> Step | None:
+    if _NEEDED.fullmatch(line.mount) or "\\" in line.mount:
+        return None
+    return Step(FSTAB_LINE, (str(line.number), line.text, line.mount))
 
 
 def by_hand(steps: tuple[Step, ...]) -> str:

@@ -15,10 +15,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from azext_vmagent.facts.console import asks_root_password
 from azext_vmagent.facts.host_metrics import NetworkTrend
 from azext_vmagent.facts.instance_view import AgentStatus
 from azext_vmagent.facts.port import PortOutcome, way_is_open
-from azext_vmagent.facts.reading import MANAGED_RUN_COMMAND, PASTE, RUN_COMMAND, SERIAL_CONSOLE, SSH, Facts
+from azext_vmagent.facts.reading import (
+    MANAGED_RUN_COMMAND,
+    PASTE,
+    RUN_COMMAND,
+    SERIAL_CONSOLE,
+    SERIAL_LOG,
+    SSH,
+    Facts,
+)
 from azext_vmagent.facts.run_command_obstacles import BUSY, WEDGED, in_transition
 from azext_vmagent.facts.serial_log import Outlook, SerialState
 from azext_vmagent.model import Answer, State
@@ -215,9 +224,26 @@ def why_no_console(facts: Facts, wish: Wish) -> str | None:
     if facts.vm is not None and facts.vm.boot_diagnostics is False:
         return "boot diagnostics are off, without which there is no serial console"
     serial = facts.serial
-    if serial is not None and serial.outlook is Outlook.NOT_BOOTED:
-        return f"no key pressed: the newest boot ends in {serial.state.value}, not at a login prompt"
+    if serial is not None and serial.outlook is Outlook.NOT_BOOTED and not at_maintenance(facts, wish):
+        return f"no key pressed: the newest boot ends in {serial.state.value}, not at a login prompt{_root_only(facts)}"
     return None
+
+
+def at_maintenance(facts: Facts, wish: Wish) -> bool:
+    """Whether root, with a password, is to log in where the boot stopped: only where nothing but that is asked for."""
+    return wish.console_user == "root" and wish.console_password != "" and maintenance_prompt(facts)
+
+
+def maintenance_prompt(facts: Facts) -> bool:
+    """The console ends where a boot that stopped asks for root's password."""
+    seen = facts.answers.get(SERIAL_LOG)
+    if facts.serial is None or facts.serial.outlook is not Outlook.NOT_BOOTED or seen is None:
+        return False
+    return isinstance(seen.value, bytes) and asks_root_password(seen.value)
+
+
+def _root_only(facts: Facts) -> str:
+    return "; root can log in there, with --console-user root" if maintenance_prompt(facts) else ""
 
 
 def look_at_console(facts: Facts, wish: Wish, would_tell: bool) -> bool:

@@ -11,17 +11,24 @@ import gzip
 import zlib
 
 
-def loader(mark: str, seconds: int) -> str:
+def loader(mark: str, seconds: int, at_end: str = "") -> str:
     """One command line for whatever shell the user has: no backslash, no quote inside the quotes, a blank in front.
 
     It replaces that shell, so that nothing enters its history and leaving it is logging out. It ends after
-    ``seconds`` in any case. Lines are read up to a dot, each acknowledged by the length so far; then they are run.
+    ``seconds`` in any case, and runs ``at_end`` then. Lines are read up to a dot, each acknowledged by the length so
+    far; then they are run.
     """
     return (
-        f" exec env HISTFILE= ENV= LC_ALL=C sh -c 'm={mark};stty -echo;(sleep {seconds};kill -9 $$)& k=$!;"
-        'trap "kill $k" EXIT;echo "<$m:go>";p=;'
+        f" exec env HISTFILE= ENV= LC_ALL=C sh -c 'm={mark};stty -echo;"
+        f'g(){{ kill "$s";exit;}};(trap g TERM;sleep {seconds}& s=$!;wait "$s";kill -TERM $$;sleep 4;kill -9 $$)& k=$!;'
+        f'x(){{ kill "$k";{at_end}}};trap x EXIT;trap exit INT TERM HUP;echo "<$m:go>";p=;'
         'while IFS= read -r l&&[ "$l" != . ];do p=$p$l;echo "<$m:${#p}>";done;eval "$p"\''
     )
+
+
+#: a maintenance shell is left at sulogin's prompt, as it was found, unless the boot is to go on
+GO = "go"
+BACK_TO_SULOGIN = f'[ "$l" = {GO} ]||exec sulogin "$(tty)";'
 
 
 def runner(steady: bool) -> str:

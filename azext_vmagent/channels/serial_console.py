@@ -129,7 +129,11 @@ def run(
 
 
 class Session:
-    """One login at one console."""
+    """One login at one console. ``last_word`` is the line that ends our shell."""
+
+    last_word = "."
+    #: what our shell does when it ends
+    _at_end = ""
 
     def __init__(self, screen: Screen, login: ConsoleLogin, reach: Callable[[], Line], steady: bool = False) -> None:
         """``steady`` as for ``run``."""
@@ -218,7 +222,7 @@ class Session:
         """From a shell to the script's output."""
         screen, mark = self._screen, self._mark
         lives = int(min(screen.deadline.remaining(), self._seconds)) + LINGER_SECONDS
-        screen.type(loader(mark, lives) + _ENTER)
+        screen.type(loader(mark, lives, self._at_end) + _ENTER)
         if not self._told("go", LOGIN_SECONDS):
             raise SourceFailed(
                 State.FAILED,
@@ -286,9 +290,13 @@ class Session:
 
     def _is_out(self, text: str) -> bool:
         """The session is over: the login prompt is back."""
-        if self._inside and _last(text) is Prompt.LOGIN:
+        if self._inside and self._at_its_prompt(text):
             self._inside = False
         return not self._inside
+
+    def _at_its_prompt(self, text: str) -> bool:
+        """The console stands where it was found."""
+        return _last(text) is Prompt.LOGIN
 
     def _send_in_slices(self, text: str) -> None:
         """Lines that a tty in canonical mode takes, each when the guest has read the one before."""
@@ -361,7 +369,7 @@ class Session:
             return
         self._screen.deadline = Deadline.after(4)
         if self._reads:
-            self._screen.type("." + _ENTER)
+            self._screen.type(self.last_word + _ENTER)
             if self._screen.wait(lambda text: _last(text) is Prompt.LOGIN, 4):
                 return
         for key, seconds in ((_INTERRUPT, 1), (_END, 3)):  # apart: an interrupt throws away what was typed behind it

@@ -10,9 +10,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from azext_vmagent.channels import managed_run_command, resource_manager, run_command, serial_console, ssh
+from azext_vmagent.channels import (
+    emergency_shell,
+    managed_run_command,
+    resource_manager,
+    run_command,
+    serial_console,
+    ssh,
+)
 from azext_vmagent.channels.console_line import Line
 from azext_vmagent.channels.open_requests import OpenRequests
+from azext_vmagent.channels.serial_console import ConsoleLogin
 from azext_vmagent.evidence import host_metrics, network, port, resource_health, screenshot, serial_log
 from azext_vmagent.evidence.arm import ArmClient, arm_client
 from azext_vmagent.evidence.asking import Said
@@ -100,18 +108,29 @@ class LiveAzure:
         self,
         target: Target,
         log: bytes,
-        login: serial_console.ConsoleLogin,
+        login: ConsoleLogin,
         script: str,
         deadline: Deadline,
         insist: bool,
         steady: bool = False,
     ) -> Said:
         """A script's stdout, through a login at the serial console."""
+        return serial_console.run(self._reaching(target, deadline), log, login, script, deadline, insist, steady)
 
-        def reach() -> Line:
-            return open_line(self._arm, self._token, target, deadline)
+    def maintenance_shell(
+        self,
+        target: Target,
+        log: bytes,
+        login: ConsoleLogin,
+        script: str,
+        deadline: Deadline,
+        goes_on: Callable[[str], bool] | None = None,
+    ) -> Said:
+        """A script's stdout, through root's login where a boot stopped."""
+        return emergency_shell.run(self._reaching(target, deadline), log, login, script, deadline, goes_on)
 
-        return serial_console.run(reach, log, login, script, deadline, insist, steady)
+    def _reaching(self, target: Target, deadline: Deadline) -> Callable[[], Line]:
+        return lambda: open_line(self._arm, self._token, target, deadline)
 
     def resource(self, path: str, params: dict[str, str], deadline: Deadline) -> Said:
         """GET of anything at the resource manager."""

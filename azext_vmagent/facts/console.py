@@ -89,6 +89,9 @@ _NOISE = re.compile(
     r"|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ \S{1,80}: "
     r"|<\d{1,3}>|ci-info: |cloud-init\[|audit: |systemd\[1\]: |(?:Starting|Started|Stopping|Stopped|Finished) .*\.{3}$)"
 )
+#: sulogin(8) of util-linux, and its older words; «Press Enter for maintenance» asks for none
+_ROOT_PASSWORD = re.compile(r"(?:^|[a-z.])Give root password for (?:system )?(?:maintenance|login)")
+_OR_CONTROL_D = re.compile(r"^\(or (?:press|type) Control-D to continue\): ?")
 _KERNEL = re.compile(r"\[ {0,6}\d{1,8}\.\d{6}\](?:\[[^\]\n]{1,12}\])? [^\n]{0,400}\n")
 _PROMPTS: tuple[tuple[Prompt, re.Pattern[str]], ...] = (
     (
@@ -136,6 +139,25 @@ def resting(log: bytes) -> Resting:
         if line.strip() and not _NOISE.match(line):
             return Resting(prompt_of(line), printable(line, 120))
     return Resting(Prompt.OTHER if newest.has_start else Prompt.NONE)
+
+
+def asks_root_password(log: bytes) -> bool:
+    """Whether the newest boot ends where sulogin asks for root's password, and for nothing else.
+
+    >>> asks_root_password(b"Give root password for maintenance\\r\\n(or press Control-D to continue): ")
+    True
+    >>> asks_root_password(b"Press Enter for maintenance\\r\\n(or press Control-D to continue): ")
+    False
+    """
+    console = clean(log[-TAIL_BYTES:])
+    boots = split_boots(console)
+    lines = [line for line in console.segments[boots[-1].first : boots[-1].end] if line.strip()] if boots else []
+    spoken = [line for line in lines[-40:] if not _NOISE.match(line)][-2:]
+    if not spoken:
+        return False
+    if _OR_CONTROL_D.match(spoken[-1]):
+        return len(spoken) > 1 and _ROOT_PASSWORD.search(spoken[0]) is not None
+    return _ROOT_PASSWORD.search(spoken[-1]) is not None and spoken[-1].rstrip().endswith((":", "maintenance"))
 
 
 def answer_to_enter(received: str, at: datetime, seconds: float) -> ConsoleLook:

@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from azext_vmagent.facts.agent_log import AgentLogFacts, parse_agent_log
+from azext_vmagent.facts.boot_stop import BootStop, is_boot_stop, parse_boot_stop
 from azext_vmagent.facts.console import ConsoleLook
 from azext_vmagent.facts.guest import GuestFacts, parse_probe
 from azext_vmagent.facts.host_metrics import HostMetrics, parse_metrics
@@ -56,6 +57,7 @@ class Facts:
     console: ConsoleLook | None = None
     screenshot: ScreenshotFacts | None = None
     agent_log: AgentLogFacts | None = None
+    stopped: BootStop | None = None
 
     @property
     def windows(self) -> bool | None:
@@ -82,7 +84,9 @@ def read(evidence: Evidence, known: Sequence[Signature] = ()) -> Facts:
     vm, serial = evidence.value(INSTANCE_VIEW), evidence.value(SERIAL_LOG)
     metrics, health = evidence.value(HOST_METRICS), evidence.value(RESOURCE_HEALTH)
     screenshot, agent_log = evidence.value(SCREENSHOT), evidence.value(AGENT_LOG)
-    channel = next((name for name in GUEST_CHANNELS if isinstance(evidence.value(name), str)), None)
+    said = {name: evidence.value(name) for name in GUEST_CHANNELS}
+    stopped = next((text for text in said.values() if isinstance(text, str) and is_boot_stop(text)), None)
+    channel = next((name for name, text in said.items() if isinstance(text, str) and text is not stopped), None)
     console = evidence.answers.get(SERIAL_CONSOLE)
     return Facts(
         target=evidence.target,
@@ -98,6 +102,7 @@ def read(evidence: Evidence, known: Sequence[Signature] = ()) -> Facts:
         port=evidence.value(PORT),
         guest=parse_probe(evidence.value(channel)) if channel else None,
         guest_channel=channel,
+        stopped=parse_boot_stop(stopped) if stopped is not None else None,
         console=console.value if console is not None and isinstance(console.value, ConsoleLook) else None,
     )
 
@@ -170,7 +175,7 @@ def port_line(port: PortFacts) -> str:
 
 
 def _seen_guest(answer: Answer) -> str:
-    if isinstance(answer.value, ConsoleLook):
+    if isinstance(answer.value, ConsoleLook) or is_boot_stop(answer.value):
         return answer.detail
     guest = parse_probe(answer.value)
     return answer.detail if guest.complete else f"{answer.detail}, but the answer is not whole"

@@ -8,7 +8,7 @@ from azext_vmagent.facts.probe_answer import posix_checksum
 
 #: history expansion of an interactive shell would take an exclamation mark for itself, even in a here-document
 _MARK, _STANDS_FOR_MARK = "!", "@21@"
-_REPAIR = ("repair", "repair_files", "repair_agent", "repair_network", "repair_interface")
+_REPAIR = ("repair", "repair_files", "repair_agent", "repair_network", "repair_interface", "repair_boot")
 _PASTE = """\
 # Paste all of this at once into a root shell in the virtual machine: sh, dash, bash or busybox. Another user gets sudo.
 # It reads, changes nothing, and ends within 8 seconds. Copy what it prints (from vmagent-probe to end) to a file, then:
@@ -49,6 +49,11 @@ def probe_script() -> str:
 def windows_probe_script() -> str:
     """The PowerShell probe, to be run as SYSTEM or elevated; the same promises."""
     return (Path(__file__).parent / "probe.ps1").read_text(encoding="ascii")
+
+
+def emergency_script() -> str:
+    """The look at a boot that stopped, for its maintenance shell; it takes no parameters and changes nothing."""
+    return (Path(__file__).parent / "emergency.sh").read_text(encoding="ascii")
 
 
 def repair_program() -> str:

@@ -126,6 +126,8 @@ act() {
         interface-up) interface "$@" ;;
         renew-dhcp) dhcp "$@" ;;
         back-to-dhcp) back_to_dhcp "$@" ;;
+        fstab-line-harmless) fstab_line "$@" ;;
+        continue-boot) continue_boot ;;
         *) detail='no such action'; return 1 ;;
     esac
 }

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
-from azext_vmagent.causes.cures import ORDER, RESTART, START, Step, agent_cure, interface_cure, rule_cure
+from azext_vmagent.causes.cures import ORDER, RESTART, START, Step, agent_cure, boot_cure, interface_cure, rule_cure
 from azext_vmagent.facts.firewall_facts import BlockingRule
 from azext_vmagent.facts.guest_facts import Connect, GuestFacts
-from azext_vmagent.facts.reading import Facts
+from azext_vmagent.facts.reading import SERIAL_CONSOLE, Facts
 from azext_vmagent.flow import Diagnosis
 from azext_vmagent.model import Scenario, Verdict
 from azext_vmagent.repair import refusals
@@ -35,6 +35,8 @@ def plan(diagnosis: Diagnosis, allowed: Collection[Permission] = (), by_hand: bo
         return resuming(last, facts)
     if refusal is not None:
         return RepairPlan(refusal=refusal)
+    if refusals.stands_still(facts):
+        return _where_it_stopped(facts, verdict)
     if verdict.scenario not in _INSIDE:
         return plan_by_azure(facts, verdict, allowed)
     refusal = refusals.in_the_guest(facts, verdict)
@@ -72,6 +74,18 @@ def _in_the_guest(facts: Facts, verdict: Verdict, allowed: Collection[Permission
     by_rule = {rule.rule for rule in blocking}
     remains = tuple(cause for cause, found in cures if not found and cause.culprit not in by_rule)
     return RepairPlan(actions, facts.guest_channel, remains=remains)
+
+
+def _where_it_stopped(facts: Facts, verdict: Verdict) -> RepairPlan:
+    """A boot that stopped in a maintenance shell, which only root can enter, and a restart would stop again."""
+    refusal = refusals.where_it_stopped(facts, verdict)
+    if refusal is not None or facts.stopped is None:
+        return RepairPlan(refusal=refusal)
+    steps = boot_cure(facts.stopped)
+    refusal = refusals.not_carried(steps, verdict)
+    if refusal is not None:
+        return RepairPlan(refusal=refusal)
+    return RepairPlan(tuple(guest_action(step, facts) for step in steps), SERIAL_CONSOLE)
 
 
 def _blocking(guest: GuestFacts) -> Iterator[BlockingRule]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from azext_vmagent.causes.access import diagnose_again
-from azext_vmagent.causes.cures import MANAGED_BY, Step, rule_cure
+from azext_vmagent.causes.boot import known_remedies
+from azext_vmagent.causes.catalogue.file_system import ROOT_LOCKED
+from azext_vmagent.causes.cures import MANAGED_BY, Step, boot_cure, rule_cure
 from azext_vmagent.facts.firewall_facts import BlockingRule
 from azext_vmagent.facts.reading import (
     MANAGED_RUN_COMMAND,
@@ -15,6 +17,7 @@ from azext_vmagent.facts.reading import (
     SSH,
     Facts,
 )
+from azext_vmagent.facts.serial_log import Outlook, SerialState
 from azext_vmagent.flow import Diagnosis
 from azext_vmagent.model import Confidence, NextStep, Scenario, Verdict
 from azext_vmagent.repair.model import DETACHED, Action, Refusal, Risk
@@ -97,6 +100,65 @@ def in_the_guest(facts: Facts, verdict: Verdict) -> Refusal | None:
             "not-root", why, (NextStep("log in as root, or as a user who may sudo without a password", login),)
         )
     return None
+
+
+def stands_still(facts: Facts) -> bool:
+    """The boot stopped in a maintenance shell, by the console's newest lines, and nobody answers elsewhere."""
+    serial = facts.serial
+    stopped = serial is not None and serial.outlook is Outlook.NOT_BOOTED and serial.state is SerialState.EMERGENCY
+    return facts.guest is None and (stopped or facts.stopped is not None)
+
+
+def where_it_stopped(facts: Facts, verdict: Verdict) -> Refusal | None:
+    """What speaks against a change in the maintenance shell of a boot that stopped."""
+    stopped = facts.stopped
+    if stopped is None:
+        return _nobody_in_the_shell(facts, verdict)
+    if not stopped.whole:
+        return Refusal("answer-not-whole", "what the maintenance shell said is not whole", _again(facts))
+    if not stopped.root or stopped.stage not in ("emergency", "rescue"):
+        why = "the shell at the console is not root's, or not that of a boot that stopped"
+        return Refusal("not-root", why, verdict.next_steps)
+    about_root = [unit for unit in stopped.failed if unit in _OF_THE_ROOT]
+    if not stopped.writable or about_root:
+        why = f"the root file system may be damaged ({about_root[0] if about_root else 'it is read-only'})"
+        return Refusal("root-file-system", f"{why}: nothing is written to it", verdict.next_steps)
+    if not stopped.plain:
+        return Refusal("fstab-not-plain", "/etc/fstab is no plain file: somebody else writes it", verdict.next_steps)
+    if not stopped.stopping:
+        why = "the boot stopped for another reason than a line of /etc/fstab"
+        failed = f": {', '.join(stopped.failed[:3])} failed" if stopped.failed else ""
+        return Refusal("no-safe-cure", why + failed, verdict.next_steps)
+    if not boot_cure(stopped):
+        mounts = ", ".join(line.mount for line in stopped.stopping)
+        return Refusal("needed-mount", f"the system itself needs what is not mounted ({mounts})", verdict.next_steps)
+    return None
+
+
+#: units whose failure speaks of the root file system itself
+_OF_THE_ROOT = ("systemd-fsck-root.service", "systemd-remount-fs.service")
+
+
+def _nobody_in_the_shell(facts: Facts, verdict: Verdict) -> Refusal:
+    locked = facts.serial is not None and any(event.code == ROOT_LOCKED.code for event in facts.serial.deciding)
+    if locked:
+        why = (
+            "the boot stopped in a maintenance shell that nobody can enter, for root is locked: repair the disk offline"
+        )
+        known = (*verdict.next_steps, *known_remedies(ROOT_LOCKED.named(), facts))
+        offline = [step for step in known if not (step.command or "").startswith(("az serial-console", "az vm disk"))]
+        at_boot_menu = [step for step in known if "boot menu" in step.action]
+        return Refusal("root-locked", why, tuple(dict.fromkeys((*offline, *at_boot_menu))))
+    said = facts.detail(SERIAL_CONSOLE)
+    why = "the boot stopped in a maintenance shell, and nobody looked inside"
+    step = NextStep(
+        "log in there with root's password, and repair what the boot waits for",
+        diagnose_again(facts, "--console-user", "root", "--repair"),
+        effect="shows the lines of /etc/fstab for which the boot stopped, and asks before it changes any",
+        risk="none known",
+        downtime="none",
+    )
+    return Refusal("emergency-shell", f"{why} ({said})" if said else why, (step, *verdict.next_steps))
 
 
 def no_channel(facts: Facts) -> Refusal | None:

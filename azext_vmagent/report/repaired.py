@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from azext_vmagent.causes.access import the_same_way
-from azext_vmagent.channels.choice import ALWAYS
+from azext_vmagent.causes.access import the_same_way, undo_the_same_way
 from azext_vmagent.facts.instance_view import AgentStatus
-from azext_vmagent.facts.reading import SERIAL_CONSOLE
 from azext_vmagent.flow import Diagnosis
 from azext_vmagent.model import State, Verdict
 from azext_vmagent.repair.outcome import Outcome, Repaired
@@ -43,10 +39,7 @@ _TITLES = {
 
 def undo_command(before: Diagnosis) -> str:
     """Takes back the last repair of this guest."""
-    wish = before.wish
-    if before.facts.guest_channel == SERIAL_CONSOLE:  # a guest that is well is not looked into there unless asked
-        wish = replace(wish, serial_console=ALWAYS)
-    return the_same_way(before.facts, wish, "--undo")
+    return undo_the_same_way(before.facts, before.wish)
 
 
 def next_command(before: Diagnosis, done: Repaired) -> str | None:

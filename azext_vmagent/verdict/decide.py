@@ -109,7 +109,7 @@ def _not_booted(facts: Facts, _wish: Wish) -> Verdict | None:
         Confidence.CERTAIN if agrees else Confidence.LIKELY,
         "The guest OS hangs" if hung else "The guest OS did not boot",
         cause=cause or (boot.HUNG if hung else None),
-        because=say.serial_lines(serial) + seen_outside(facts, ports=True),
+        because=say.serial_lines(serial) + say.what_the_boot_waits_for(facts) + seen_outside(facts, ports=True),
         ruled_out=(
             say.out(Scenario.AGENT_STOPPED, "the newest boot never came as far as its services", SERIAL_LOG),
             say.out(Scenario.NETWORK_DOWN, "the newest boot shows no login prompt", SERIAL_LOG),

@@ -322,3 +322,12 @@ def how_old_the_paste_is(facts: Facts) -> str | None:
     if old < timedelta(0):
         return f"the guest's clock is {age(-old)} ahead of this machine's, so the pasted answer's age is not known"
     return f"the pasted answer is {age(old)} old by the guest's clock"
+
+
+def what_the_boot_waits_for(facts: Facts) -> tuple[Reason, ...]:
+    """The lines of /etc/fstab for which a boot stopped, by the look into its maintenance shell."""
+    lines = facts.stopped.stopping if facts.stopped is not None else ()
+    return tuple(
+        Reason(f"the boot waits for {line.mount}: {line.why}", SERIAL_CONSOLE, "/etc/fstab", line.number, line.text)
+        for line in lines[:3]
+    )

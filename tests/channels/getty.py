@@ -58,6 +58,31 @@ while True:
 """
 
 
+#: what systemd's emergency.service does with a console: sulogin, and then the boot goes on
+_STOPPED = """
+import fcntl, os, sys, termios, time
+line = os.open(sys.argv[1], os.O_RDWR)
+fcntl.ioctl(line, termios.TIOCSCTTY, 0)
+for number in (0, 1, 2):
+    os.dup2(line, number)
+if os.fork() == 0:
+    os.execlp("sulogin", "sulogin")
+os.wait()
+os.write(1, b"Starting default.target\\r\\n")
+time.sleep(600)
+"""
+_SULOGIN = """
+trap "" INT
+while true; do
+    stty sane -echo
+    printf 'Give root password for maintenance\\n(or press Control-D to continue): '
+    read -r given || exit
+    echo
+    if [ "$given" = toor ]; then trap - INT; stty echo; HOME=/nonexistent PS1='root@web:~# ' exec sh -i; fi
+    printf 'Login incorrect\\n\\n'
+done"""
+
+
 @dataclass
 class Getty:
     """``shell`` is the login shell's command; ``damage`` changes what the guest prints on its way to the client."""
@@ -71,6 +96,8 @@ class Getty:
     noise_every: int = 3
     damage_once: bytes = b""
     printed: bytes = b""
+    program: str = _PROGRAM
+    prompt: bytes = b"login: "
 
     def __enter__(self) -> Getty:
         self._master, slave = os.openpty()
@@ -78,13 +105,13 @@ class Getty:
         self._ours, self._theirs = socket.socketpair()
         self._slave = slave
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM, path, self.users, self.shell, str(self.delay)],
+            [sys.executable, "-c", self.program, path, self.users, self.shell, str(self.delay)],
             env={"PATH": os.environ["PATH"], **self.environment}, start_new_session=True, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         for source, target in ((self._from_guest, self._to_client), (self._from_client, self._to_guest)):
             threading.Thread(target=self._carry, args=(source, target), daemon=True).start()
         end = time.monotonic() + 10
-        while b"login: " not in self.printed:
+        while self.prompt not in self.printed:
             assert time.monotonic() < end
             time.sleep(0.01)
         return self
@@ -141,6 +168,13 @@ class Getty:
         self._theirs.close()
         self._ours.close()
         os.close(self._slave)
+
+
+def stopped_boot(folder: Path) -> Getty:
+    """A console in front of a boot that stopped, whose root has the password «toor»."""
+    script(folder, "sulogin", _SULOGIN)
+    path = {"PATH": f"{folder}:{os.environ['PATH']}"}
+    return Getty(environment=path, program=_STOPPED, prompt=b"to continue): ")
 
 
 def script(folder: Path, name: str, text: str) -> None:

@@ -85,7 +85,7 @@ CASES = {
         inside(replace(guest(STOPPED), complete=False)), "answer-not-whole", "not whole",
     ),
     "a look that was not root's": (inside(guest(STOPPED, uid=1000)), "not-root", "only root"),
-    "a guest that does not boot": (facts(vm=NOT_READY, serial=EMERGENCY), "no-safe-cure", "fstab"),
+    "a guest that does not boot": (facts(vm=NOT_READY, serial=EMERGENCY), "emergency-shell", "nobody looked inside"),
     "a full disk": (recorded_fault("disk-full"), "no-safe-cure", "full"),
     "a Windows guest": (windows(with_service("RdAgent", state="Stopped")), "windows", "Windows"),
     "a Windows rule of Group Policy": (windows(denied(rules=[POLICY])), "rule-is-managed", "policy"),

@@ -36,7 +36,7 @@ def test_it_can_be_pasted() -> None:
     assert "\t" not in text
     assert max(len(line) for line in text.splitlines()) < 4096
     assert text.splitlines().count("END_OF_VMAGENT_REPAIR") == 1
-    assert len(text) < 60_000
+    assert len(text) < 70_000  # an argument of a program has 128 KiB on Linux
 
 
 def test_the_same_actions_have_the_same_id_and_others_another() -> None:
