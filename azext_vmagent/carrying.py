@@ -32,6 +32,7 @@ CONSOLE_SECONDS = 90.0
 #: Azure's handler takes 256 KiB of base64 (Azure/run-command-handler-linux, maxScriptSize)
 MOST_BYTES = 256 * 1024 * 3 // 4
 
+_WINDOWS = "nothing is carried into a Windows guest in this version: print it, and paste it there: --print-script"
 _NO_LOGIN = (
     "a change in the guest needs a login: add --ssh-user USER or --console-user USER, or print it: --print-script"
 )
@@ -44,6 +45,8 @@ _CUTS_ITSELF_OFF = (
 
 def why_not(facts: Facts, wish: Wish, script: str = "", undoing: bool = False) -> str | None:
     """Why this cannot be carried into this guest with this login, and what to add; None when it can."""
+    if facts.windows:
+        return _WINDOWS
     if facts.stopped is not None and wish.console_user:
         return None
     if facts.guest_channel in THROUGH_AGENT:

@@ -21,8 +21,7 @@ from azext_vmagent.repair.consent import RepairWish
 from azext_vmagent.repair.model import AZURE
 from azext_vmagent.repair.offer import offered
 from azext_vmagent.repair.plan import plan
-from azext_vmagent.repair.script import undo_script
-from azext_vmagent.repairing import script_of
+from azext_vmagent.repair.scripts import script_for, undo_for
 from azext_vmagent.report.document import document, error_document
 from azext_vmagent.report.redaction import safe
 
@@ -85,15 +84,15 @@ def script_to_paste(
     """
     from azure.cli.core.azclierror import InvalidArgumentValueError
 
-    if undoing:
-        return undo_script()
     found = _diagnosed(live_azure(cli_ctx, target.subscription), target, wish, timeout, console)
+    if undoing:
+        return undo_for(found.facts)
     planned = plan(found, by_hand=True)
     if planned.refusal is not None or planned.channel == AZURE:
         why = planned.refusal.why if planned.refusal else "what helps is done by Azure, not in the guest"
         advice = [step.command or step.action for step in found.verdict.next_steps[:2]]
         raise InvalidArgumentValueError(f"There is no script for this: {safe(why)}.", advice)
-    return script_of(planned)
+    return script_for(found.facts, planned)
 
 
 def diagnose_all(

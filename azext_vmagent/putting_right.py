@@ -13,7 +13,8 @@ from azext_vmagent.repair.consent import Consent, RepairWish, decide, missing_pe
 from azext_vmagent.repair.model import AZURE, RepairPlan
 from azext_vmagent.repair.outcome import Ended, Outcome
 from azext_vmagent.repair.plan import plan
-from azext_vmagent.repairing import Waiting, repair, script_of, undo
+from azext_vmagent.repair.scripts import script_for
+from azext_vmagent.repairing import Waiting, repair, undo
 from azext_vmagent.report.document import document
 from azext_vmagent.report.repaired import repaired_lines
 
@@ -44,7 +45,7 @@ def kept_back(found: Diagnosis, planned: RepairPlan, wish: RepairWish) -> Ended 
     if refusal is not None:
         outcome = Outcome.NOTHING_TO_DO if refusal.code == "healthy" else Outcome.REFUSED
         return Ended(outcome, refusal.why, next((step.command for step in refusal.next_steps if step.command), None))
-    no_way = why_not(found.facts, found.wish, script_of(planned)) if planned.channel != AZURE else None
+    no_way = why_not(found.facts, found.wish, script_for(found.facts, planned)) if planned.channel != AZURE else None
     if no_way is not None:
         return Ended(Outcome.REFUSED, no_way)
     if wish.dry_run:

@@ -20,8 +20,8 @@ from azext_vmagent.model import Answer, Scenario, State
 from azext_vmagent.repair.model import AZURE, DETACHED, RepairPlan
 from azext_vmagent.repair.outcome import TOOK, Repaired
 from azext_vmagent.repair.record import RepairRecord, Result, parse_record
-from azext_vmagent.repair.resuming import RESUME, told_by_the_guest
-from azext_vmagent.repair.script import repair_script, resume_script, undo_script
+from azext_vmagent.repair.resuming import told_by_the_guest
+from azext_vmagent.repair.scripts import script_for, undo_for
 from azext_vmagent.repairing_by_azure import by_azure
 
 #: saving, checking and the watchdog's confirmation, beside what each action takes
@@ -46,24 +46,17 @@ class Waiting:
     sleep: Callable[[float], None] = time.sleep
 
 
-def script_of(plan: RepairPlan) -> str:
-    """The one text that carries out the plan in the guest."""
-    if plan.actions[0].kind == RESUME:
-        return resume_script()
-    return repair_script(plan.actions)
-
-
 def repair(azure: Azure, before: Diagnosis, plan: RepairPlan, waiting: Waiting, watch: Watch) -> Repaired:
     """Carry out the plan through the way that looked inside, then wait and look again."""
     if plan.channel == AZURE:
         return _seen_again(azure, before, by_azure(azure, before, plan, watch), waiting, watch)
     seconds = RUN_SECONDS + 60.0 * sum(action.minutes for action in plan.actions)
-    return _run(azure, before, script_of(plan), seconds, waiting, watch, restarts_by_itself(plan))
+    return _run(azure, before, script_for(before.facts, plan), seconds, waiting, watch, restarts_by_itself(plan))
 
 
 def undo(azure: Azure, before: Diagnosis, waiting: Waiting, watch: Watch) -> Repaired:
     """Revert the last repair of this guest from what was saved there."""
-    return _run(azure, before, undo_script(), RUN_SECONDS, waiting, watch, undoing=True)
+    return _run(azure, before, undo_for(before.facts), RUN_SECONDS, waiting, watch, undoing=True)
 
 
 def _run(  # pylint: disable=too-many-arguments,too-many-positional-arguments  # the run, and how it is watched

@@ -15,7 +15,7 @@ from azext_vmagent.flow import diagnose
 from azext_vmagent.model import State, Target
 from azext_vmagent.repair.consent import RepairWish
 from azext_vmagent.repair.plan import plan
-from azext_vmagent.repairing import script_of
+from azext_vmagent.repair.scripts import script_for
 from azext_vmagent.report.document import document
 from azext_vmagent.report.layout import Style
 from azext_vmagent.report.text import report
@@ -195,7 +195,7 @@ def test_a_repair_that_was_broken_off_is_shown_before_it_is_gone_on_with():
 
 def test_the_printed_script_goes_on_with_it_as_well():
     found = diagnose(Guest(looks=[ended(WELL, BROKEN_OFF)]), TARGET, OPS, 5.0)
-    assert "\nresume last " in script_of(plan(found, by_hand=True))
+    assert "\nresume last " in script_for(found.facts, plan(found, by_hand=True))
 
 
 def test_what_was_killed_before_it_changed_anything_is_planned_anew():

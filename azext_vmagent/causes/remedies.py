@@ -23,7 +23,9 @@ LOSES_EPHEMERAL_DISK = ("az vm redeploy", "az vm deallocate", "az vm resize")
 def next_steps(known: KnownCause, facts: Facts, wish: Wish, culprit: str | None) -> tuple[NextStep, ...]:
     """What to do about this cause, with commands that can be copied whole; what this VM forbids is left out."""
     return tuple(
-        _step(remedy, known, facts, wish, culprit) for remedy in known.remedies if not _forbidden(remedy, facts)
+        _step(remedy, remedy.link or "".join(known.links[:1]), facts, wish, culprit)
+        for remedy in known.remedies
+        if not _forbidden(remedy, facts)
     )
 
 
@@ -44,8 +46,12 @@ def _forbidden(remedy: Remedy, facts: Facts) -> bool:
     return False
 
 
-def _step(remedy: Remedy, known: KnownCause, facts: Facts, wish: Wish, culprit: str | None) -> NextStep:
-    link = remedy.link or (known.links[0] if known.links else "")
+def step_of(remedy: Remedy, facts: Facts) -> NextStep:
+    """A remedy of no cause in particular as a next step for this VM."""
+    return _step(remedy, remedy.link, facts, Wish(), None)
+
+
+def _step(remedy: Remedy, link: str, facts: Facts, wish: Wish, culprit: str | None) -> NextStep:
     return NextStep(
         remedy.action,
         _command(remedy, facts, wish, culprit),

@@ -22,7 +22,8 @@ class BlockingRule:
     ``rule`` is verbatim from the listing; ``undo`` runs as root as it stands, None when there is no safe one-liner.
     ``direction`` is out, or in where it is the server's replies that are dropped. ``stays`` says whether it comes back
     after a reload or reboot (None: unknown). ``place`` is where the kernel has it: (binary, table, chain) of iptables,
-    (family, table, chain, handle or "-" of the chain's policy) of nft.
+    (family, table, chain, handle or "-" of the chain's policy) of nft, (store, id or profile) of Windows Firewall; its
+    stores are local, gpo (Group Policy) and mdm (device management).
     """
 
     tool: str

@@ -123,7 +123,8 @@ def firewall_rules(rules: Sequence[StoredRule], scene: Scene, missing: tuple[str
                     to_all.add(port)
         elif _one(fields, "action") == "block" and ports:
             where = f"{_STORES.get(rule.store, rule.store)}, {_title(fields, rule)}"
-            found = BlockingRule(TOOL, rule.text, where, "block", ports, _undo(rule, fields, scene), True)
+            undo, place = _undo(rule, fields, scene), (rule.store, rule.name)
+            found = BlockingRule(TOOL, rule.text, where, "block", ports, undo, True, place=place)
             if doubt:
                 undecided.append(UndecidedRule(TOOL, rule.text, where, doubt, ports))
             else:
@@ -329,7 +330,8 @@ def _defaults(
         unsure = tuple(port for port in WIRE_PORTS if allowed[port] is None)
         if shut and known and not cut and scene.enforced is not False:
             undo = ALLOW_WIRE_SERVER if profile.merges_local and _has_cmdlets(scene) else None
-            blocks.append(BlockingRule(PROFILE_TOOL, text, where, "block", shut, undo, True))
+            place = ("gpo" if profile.by_policy else "local", profile.name)
+            blocks.append(BlockingRule(PROFILE_TOOL, text, where, "block", shut, undo, True, place=place))
         elif shut or unsure:
             why = "whether the profile is in force or a rule allows it is not known"
             doubts.append(UndecidedRule(PROFILE_TOOL, text, where, why, shut + unsure))

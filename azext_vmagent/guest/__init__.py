@@ -62,18 +62,33 @@ def repair_program() -> str:
     return "".join((folder / f"{part}.sh").read_text(encoding="ascii") for part in _REPAIR)
 
 
+def windows_repair_program() -> str:
+    """The PowerShell program that carries out a plan; it holds none yet: ``$data = @()`` is where the plan goes."""
+    return (Path(__file__).parent / "repair.ps1").read_text(encoding="ascii")
+
+
 def windows_paste_script() -> str:
     """The PowerShell probe as one text that is pasted once into an interactive PowerShell, which stays open afterwards.
 
     Without comments and empty lines: a console without PSReadLine takes an empty line for the end of the input. A paste
     that lost a byte is not run: its checksum says so.
     """
-    lines = [line.rstrip() for line in windows_probe_script().splitlines()]
-    script = "\n".join(line for line in lines if line and not line.lstrip().startswith("#"))
+    script = without_comments(windows_probe_script())
+    return _PASTE_POWERSHELL.format(script=script, length=len(script), sum=powershell_sum(script))
+
+
+def without_comments(script: str) -> str:
+    """A PowerShell text without lines that hold only a comment, and without empty ones; no line end at its end."""
+    lines = [line.rstrip() for line in script.splitlines()]
+    return "\n".join(line for line in lines if line and not line.lstrip().startswith("#"))
+
+
+def powershell_sum(text: str) -> int:
+    """What the pasted text reckons over itself: it fits an int of PowerShell."""
     total = 0
-    for letter in script:
+    for letter in text:
         total = (total * 31 + ord(letter)) % 1000003
-    return _PASTE_POWERSHELL.format(script=script, length=len(script), sum=total)
+    return total
 
 
 def paste_script() -> str:

@@ -67,13 +67,15 @@ class Refusal:
 class RepairPlan:
     """The actions in order and the channel that carries them; or the refusal, and then no action at all.
 
-    ``remains`` are causes that were found as well and that no action of the plan cures.
+    ``remains`` are causes that were found as well and that no action of the plan cures; ``untried`` says what nobody
+    has seen work yet.
     """
 
     actions: tuple[Action, ...] = ()
     channel: str | None = None
     refusal: Refusal | None = None
     remains: tuple[Cause, ...] = ()
+    untried: str = ""
 
     @property
     def permissions(self) -> frozenset[Permission]:

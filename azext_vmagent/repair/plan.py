@@ -14,10 +14,11 @@ from azext_vmagent.facts.guest_facts import Connect, GuestFacts
 from azext_vmagent.facts.reading import SERIAL_CONSOLE, Facts
 from azext_vmagent.flow import Diagnosis
 from azext_vmagent.model import Scenario, Verdict
-from azext_vmagent.repair import refusals
+from azext_vmagent.repair import refusals, refusals_windows
 from azext_vmagent.repair.actions import guest_action
 from azext_vmagent.repair.model import Permission, RepairPlan
 from azext_vmagent.repair.plan_by_azure import plan_by_azure
+from azext_vmagent.repair.plan_windows import in_windows
 from azext_vmagent.repair.resuming import broken_off, resuming, under_way
 
 _INSIDE = (Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED, Scenario.AGENT_DEGRADED, Scenario.NETWORK_DOWN)
@@ -39,7 +40,11 @@ def plan(diagnosis: Diagnosis, allowed: Collection[Permission] = (), by_hand: bo
         return _where_it_stopped(facts, verdict)
     if verdict.scenario not in _INSIDE:
         return plan_by_azure(facts, verdict, allowed)
-    refusal = refusals.in_the_guest(facts, verdict)
+    refusal = (refusals_windows if facts.windows else refusals).in_the_guest(facts, verdict)
+    if refusal is None and facts.windows:
+        found = in_windows(facts, verdict, by_hand)
+        cured_by_azure = verdict.scenario is Scenario.NETWORK_DOWN and not found.actions
+        return plan_by_azure(facts, verdict, allowed) if cured_by_azure else found
     if refusal is None:
         return _in_the_guest(facts, verdict, allowed, by_hand)
     if verdict.scenario is Scenario.NETWORK_DOWN:

@@ -85,8 +85,6 @@ def _what_would_settle(verdict: Verdict) -> str:
 def in_the_guest(facts: Facts, verdict: Verdict) -> Refusal | None:
     """What speaks against a change in the guest, where its own word is there or not."""
     guest = facts.guest
-    if facts.windows:
-        return _windows(facts, verdict)
     if guest is None:
         return Refusal("nobody-inside", "nobody could look inside the guest", verdict.next_steps)
     if not guest.complete:
@@ -233,18 +231,6 @@ def no_safe_cure(facts: Facts, verdict: Verdict) -> Refusal:
 
 
 _FROM_OUTSIDE = (Scenario.PLATFORM, Scenario.NETWORK_DOWN, Scenario.OS_NOT_RUNNING)
-
-
-def _windows(facts: Facts, verdict: Verdict) -> Refusal:
-    policy = [
-        rule
-        for rule in (facts.guest.rules.blocks if facts.guest else ())
-        if "Group Policy" in rule.where or rule.where.startswith("device management")
-    ]
-    if policy:
-        why = f"policy would bring this rule back; it is changed there: {policy[0].rule}"
-        return Refusal("rule-is-managed", why, verdict.next_steps)
-    return Refusal("windows", "a Windows guest is not changed by this version", verdict.next_steps)
 
 
 def _again(facts: Facts) -> tuple[NextStep, ...]:

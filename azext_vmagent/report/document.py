@@ -192,6 +192,7 @@ def _plan(plan: RepairPlan) -> Document:
         "permissions": sorted(permission.value for permission in plan.permissions),
         "minutes": sum(action.minutes for action in plan.actions),
         "remains": [_cause(cause) for cause in plan.remains],
+        "untried": plan.untried or None,
         "refusal": {
             "code": refusal.code,
             "why": safe(refusal.why),

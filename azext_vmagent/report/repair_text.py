@@ -27,12 +27,13 @@ def repair_lines(plan: RepairPlan, verdict: Verdict, style: Style) -> list[str]:
             return [*lines, *step_lines(plan.refusal.next_steps, style)]
         return [*lines, *(entry("instead", "the steps above") if plan.refusal.next_steps else [])]
     count = len(plan.actions)
-    return [style(f"Plan ({count} change{'s' if count > 1 else ''}, {extent([plan])})", "bold"), *change_lines(plan)]
+    title = f"Plan ({count} change{'s' if count > 1 else ''}, {extent([plan])})"
+    return [style(title, "bold"), *change_lines(plan)]
 
 
 def change_lines(plan: RepairPlan) -> list[str]:
-    """Each change, and the causes that none of them cures."""
-    lines: list[str] = []
+    """Each change, what nobody has tried yet, and the causes that none of them cures."""
+    lines = entry("untried", plan.untried) if plan.untried else []
     for number, action in enumerate(plan.actions, 1):
         lines += entry(str(number), safe(action.change))
         lines += entry("", " · ".join(_notes(action, plan)))

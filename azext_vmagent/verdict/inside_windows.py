@@ -170,6 +170,18 @@ def _blocked(
             ruled_out=ruled_out[:1],
             next_steps=windows.nic_remedies(facts, told.adapters_off),
         )
+    other = _other_address(facts, guest, channel)
+    if other is not None and not guest.rules.blocks and guest.outcome(80) is not Connect.DENIED:
+        cause = windows_network.ADAPTER_DOWN.named(f"{other.what}.", other.source, "windows-dhcp-off")
+        return Verdict(
+            Scenario.NETWORK_DOWN,
+            Confidence.CERTAIN if guest.complete else Confidence.LIKELY,
+            "The guest's fixed address is not the one that Azure gave it",
+            cause=cause,
+            because=(other, *evidence),
+            ruled_out=ruled_out[:1],
+            next_steps=windows.known_remedies(cause, facts),
+        )
     found = windows.wire_causes(guest)
     agrees = bool(since_start(guest, guest.log.failures))
     if found:
@@ -217,6 +229,18 @@ def _blocked(
         not_checked=(*(Reason(f"{name}: not read whole", channel) for name in guest.rules.missing), others),
         next_steps=windows.wire_remedies(facts, ()),
     )
+
+
+def _other_address(facts: Facts, guest: GuestFacts, channel: str) -> Reason | None:
+    """The one fixed address of an adapter where Azure's is held by none: the network drops what it sends."""
+    given = facts.network.private_address if facts.network is not None else None
+    held = {address for one in guest.interfaces for address in one.addresses}
+    by_hand = guest.windows.without_dhcp if guest.windows is not None else ()
+    fixed = [one for one in guest.interfaces if one.name in by_hand]
+    if given is None or given in held or len(fixed) != 1 or len(fixed[0].addresses) != 1:
+        return None
+    what = f"adapter «{fixed[0].name}» has the fixed address {fixed[0].addresses[0]}; Azure's address is {given}"
+    return Reason(what, channel, fixed[0].name)
 
 
 def _reached(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-import azext_vmagent.guest
+from azext_vmagent.causes import cures, cures_windows
+from azext_vmagent.guest import repair_program, windows_repair_program
 from azext_vmagent.repair.actions import KINDS
 from azext_vmagent.repair.refusals import CARRIERS, MOST_ACTIONS, MOST_BYTES
 from tests.repair.case import AGENT_FAULTS, FIREWALLS, planned, recorded_fault, recorded_rules
@@ -15,8 +14,9 @@ script = pytest.importorskip("azext_vmagent.repair.script", reason="the guest's 
 
 
 def test_the_guests_program_knows_every_kind():
-    text = (Path(azext_vmagent.guest.__file__).parent / "repair.sh").read_text()
-    assert sorted(kind for kind in KINDS if kind not in text) == []
+    assert {kind for kind in cures.ORDER if kind not in repair_program()} == set()
+    assert {kind for kind in cures_windows.ORDER if f"'{kind}'" not in windows_repair_program()} == set()
+    assert set(cures.ORDER) | set(cures_windows.ORDER) == KINDS
 
 
 def test_a_plan_is_refused_by_the_same_limits_as_its_script():

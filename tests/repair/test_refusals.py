@@ -87,7 +87,7 @@ CASES = {
     "a look that was not root's": (inside(guest(STOPPED, uid=1000)), "not-root", "only root"),
     "a guest that does not boot": (facts(vm=NOT_READY, serial=EMERGENCY), "emergency-shell", "nobody looked inside"),
     "a full disk": (recorded_fault("disk-full"), "no-safe-cure", "full"),
-    "a Windows guest": (windows(with_service("RdAgent", state="Stopped")), "windows", "Windows"),
+    "a Windows guest without a way in": (windows(with_service("RdAgent", state="Stopped")), "no-channel", "Windows"),
     "a Windows rule of Group Policy": (windows(denied(rules=[POLICY])), "rule-is-managed", "policy"),
 }  # fmt: skip
 

@@ -483,3 +483,29 @@ ANY = st.recursive(
 @given(st.dictionaries(st.sampled_from(sorted(HEALTHY)), ANY, max_size=10), st.sampled_from([HEARD, SILENT, None]))
 def test_any_words_end_in_a_verdict(changed, vm):
     assert isinstance(verdict({**HEALTHY, **changed}, vm), Verdict)
+
+
+# -- a fixed address that is not Azure's -------------------------------------------------------------------------------
+
+GIVEN = NetworkFacts(None, "10.0.0.4", None, "the VM has no public address")
+
+
+def fixed(*addresses: str, dhcp: int = 0, outcome: dict[str, Any] = TIMED_OUT) -> Verdict:
+    adapter = {**HEALTHY["adapters"][0], "addresses": list(addresses), "dhcp": dhcp}
+    guest = parse_probe(answer(wire(outcome, adapters=[adapter])))
+    known = facts(vm=SILENT, guest=guest, guest_channel=PASTE, network=GIVEN)
+    return decide(replace(known, asked_at=guest.clock), Wish())
+
+
+def test_i18_a_fixed_address_that_is_not_azures_is_a_network_that_is_down():
+    found = fixed("10.0.0.9")
+    assert (found.scenario, found.confidence) == (Scenario.NETWORK_DOWN, Confidence.CERTAIN)
+    assert (found.cause.slug, found.cause.culprit) == ("windows-dhcp-off", "Ethernet")
+    assert "10.0.0.9; Azure's address is 10.0.0.4" in found.cause.detail
+
+
+@pytest.mark.parametrize("near_miss", [
+    fixed("10.0.0.4"), fixed("10.0.0.9", dhcp=1), fixed("10.0.0.9", "10.0.0.10"), fixed("10.0.0.9", outcome=DENIED),
+], ids=["Azure's own", "by DHCP", "two addresses", "refused"])  # fmt: skip
+def test_i18_near_misses(near_miss):
+    assert near_miss.cause is None or near_miss.cause.slug != "windows-dhcp-off"
