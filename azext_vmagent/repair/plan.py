@@ -22,6 +22,7 @@ from azext_vmagent.repair.plan_windows import in_windows
 from azext_vmagent.repair.resuming import broken_off, resuming, under_way
 
 _INSIDE = (Scenario.AGENT_STOPPED, Scenario.WIRE_SERVER_BLOCKED, Scenario.AGENT_DEGRADED, Scenario.NETWORK_DOWN)
+_UNTESTED = (Connect.NOT_SAID, Connect.NO_TOOL)
 
 
 def plan(diagnosis: Diagnosis, allowed: Collection[Permission] = (), by_hand: bool = False) -> RepairPlan:
@@ -65,6 +66,8 @@ def _in_the_guest(facts: Facts, verdict: Verdict, allowed: Collection[Permission
     if not rules and not (cures and cures[0][1]):
         if verdict.scenario is Scenario.NETWORK_DOWN:
             return plan_by_azure(facts, verdict, allowed)
+        if guest.rules.blocks and guest.outcome(80) in _UNTESTED and verdict.scenario is Scenario.WIRE_SERVER_BLOCKED:
+            return RepairPlan(refusal=refusals.not_tested(facts, guest.rules.blocks[0], verdict))
         return RepairPlan(refusal=refusals.no_safe_cure(facts, verdict))
     if verdict.scenario is Scenario.AGENT_STOPPED and not cures[0][1]:
         return RepairPlan(refusal=refusals.no_safe_cure(facts, verdict))
@@ -98,10 +101,9 @@ def _blocking(guest: GuestFacts) -> Iterator[BlockingRule]:
 
     One whose port answers all the same does no harm, whatever it reads like: it is not touched.
     """
-    untested = (Connect.NOT_SAID, Connect.NO_TOOL)
     for rule in guest.rules.blocks:
         outcomes = {guest.outcome(port) for port in rule.ports}
-        failed = bool(outcomes.difference(untested)) or bool(guest.log.failures)
+        failed = bool(outcomes.difference(_UNTESTED)) or bool(guest.log.failures)
         if failed and Connect.OK not in outcomes:
             yield rule
 

@@ -230,6 +230,13 @@ def no_safe_cure(facts: Facts, verdict: Verdict) -> Refusal:
     return Refusal("no-safe-cure", why, verdict.next_steps)
 
 
+def not_tested(facts: Facts, rule: BlockingRule, verdict: Verdict) -> Refusal:
+    """A rule that reads as if it blocked, where neither a test nor the agent's log says that it does."""
+    missing = "; ".join(reason.what for reason in verdict.not_checked)
+    why = f"whether this rule does any harm was not seen ({missing}): {rule.rule}"
+    return Refusal("uncertain", why, (*_again(facts), *verdict.next_steps))
+
+
 _FROM_OUTSIDE = (Scenario.PLATFORM, Scenario.NETWORK_DOWN, Scenario.OS_NOT_RUNNING)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from azext_vmagent.facts.firewall_facts import BlockingRule
 from azext_vmagent.facts.guest import Connect, parse_probe
+from azext_vmagent.facts.guest_facts import LogFacts, LogLine
 from azext_vmagent.facts.host_metrics import NetworkTrend
 from azext_vmagent.facts.port import PortOutcome
 from azext_vmagent.facts.reading import MANAGED_RUN_COMMAND, PASTE, RUN_COMMAND, SERIAL_CONSOLE, SSH
@@ -110,6 +111,17 @@ def test_the_uncertain_names_what_would_settle_it_and_how_to_get_it():
     assert "agent-stopped or wire-server-blocked" in found.refusal.why
     assert "not known: ssh (" in found.refusal.why
     assert any("--ssh-user" in (step.command or "") for step in found.refusal.next_steps)
+
+
+@pytest.mark.parametrize(("outcome", "settles"), [(Connect.NOT_SAID, "too slow"), (Connect.NO_TOOL, "no tool")])
+def test_a_rule_that_nobody_tested_is_asked_about_again_and_not_called_incurable(outcome, settles):
+    seen = inside(guest(RUNS, outcome, outcome, rules=blocked(DROP).guest.rules))
+    found = planned(seen)
+    assert refused(found) == "uncertain"
+    assert settles in found.refusal.why
+    assert "--repair" in found.refusal.next_steps[0].command
+    failing = replace(seen.guest, log=LogFacts(True, failures=(LogLine(7, ASKED, "IOError timed out"),)))
+    assert [action.kind for action in planned(replace(seen, guest=failing)).actions] == ["remove-rule"]
 
 
 def test_a_weak_verdict_is_not_acted_upon():
