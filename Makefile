@@ -2,13 +2,14 @@
 # make test   linters, fast tests, the real az on recorded guests, then the real guest under QEMU (root, Debian)
 # make docs   the pages of the causes and of their coverage, made from the catalogue
 # make test-faults   every fault of the laboratory made in the real guest
+# make test-repairs   every repair and refusal in the real guest; make repair-table   docs/repaired.md of what it saw
 PYTHON ?= python3
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 SOURCES := $(shell find azext_vmagent -type f -not -name '*.pyc') setup.py README.md HISTORY.rst
 export VMAGENT_LAB_EXTENSIONS := $(CURDIR)/build/extensions
 
-.PHONY: venv wheel extension demo docs test lint test-fast test-machine test-az lab-test test-faults bench bench-serial record clean
+.PHONY: venv wheel extension demo docs test lint test-fast test-machine test-az lab-test test-faults test-repairs repair-table bench bench-serial record clean
 
 venv: $(VENV)/ready
 
@@ -64,6 +65,14 @@ lab-test: build/extension
 # every fault of the laboratory in the real guest, one by one
 test-faults: build/extension
 	$(BIN)/python -m lab.test --every-fault
+
+# faults of the real guest put right by one command, and those where the right act is to refuse; about an hour
+test-repairs: build/extension
+	$(BIN)/python -m lab.test --repairs
+
+# docs/repaired.md out of what the runs of test-repairs saw
+repair-table: $(VENV)/ready
+	$(BIN)/python -m tools.repair_table
 
 test: lint test-fast test-machine test-az lab-test
 

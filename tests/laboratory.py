@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lab.control import ask
+from lab.home import Home
+
 ROOT = Path(__file__).parent.parent
 RECORDINGS = ROOT / "lab" / "recordings"
 EXTENSIONS = ROOT / "build" / "extensions"
@@ -44,6 +47,7 @@ class Laboratory:
     """One laboratory in a state folder of its own."""
 
     def __init__(self, state: Path) -> None:
+        self._home = Home(state)
         self._answer = state.parent / f"{state.name}-ssh-answer"
         self.environment = {
             **os.environ,
@@ -92,12 +96,13 @@ class Laboratory:
         document["answerBytes"] = len(answer)
         return document
 
-    def in_guest(self, command: str) -> str:
+    def in_guest(self, command: str, seconds: float = 60) -> str:
         """What a command printed that ran as root through the side door; its exit code is not looked at."""
-        return self._run(["sh", command]).stdout
+        _code, output = ask(self._home.control, "shell", command=command, timeout=seconds)
+        return str(output)
 
     def status(self, name: str = "vm1") -> dict[str, Any]:
-        seen = json.loads(self.lab("status", "--json"))
+        seen = ask(self._home.control, "status")
         found: dict[str, Any] = next(vm for vm in seen["vms"] if vm["name"] == name)
         return found
 
