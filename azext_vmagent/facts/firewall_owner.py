@@ -230,8 +230,8 @@ def _ufw(plain: BlockingRule, listings: Listings) -> BlockingRule:
 
 
 def _broad(rule: Rule) -> bool:
-    """The rule is not about the Wire Server (a policy, a catch-all, a set that others are in): it stays, and an
-    exception goes before it.
+    """The rule is not about the Wire Server alone (a policy, a catch-all, a range or set that others are in): it
+    stays, and an exception goes before it.
     """
     parts = [part for one in rule.conditions for part in (one, *(part for parts in one.combined for part in parts))]
     shared = any(word in one.text for one in rule.conditions for word in ("@", "--match-set")) or " vmap " in rule.text
@@ -239,11 +239,8 @@ def _broad(rule: Rule) -> bool:
 
 
 def _narrow(condition: Condition) -> bool:
-    return (
-        condition.subject in ("daddr", "saddr", "origdaddr")
-        and not condition.negated
-        and any(isinstance(value, tuple) and value[1] - value[0] <= 2**24 for value in condition.values)
-    )
+    about = condition.subject in ("daddr", "saddr", "origdaddr") and not condition.negated
+    return about and condition.values == frozenset({WIRE_RANGE})
 
 
 def _agent_undo(found: Found, listings: Listings) -> str | None:

@@ -269,6 +269,22 @@ def nft(*rules: str, head: str = "type filter hook output priority 0; policy acc
             ),
         ),
         (
+            iptables("filter -A OUTPUT -d 168.63.129.0/24 -p tcp -j DROP"),
+            (
+                "allow-wire-server",
+                "iptables",
+                "iptables",
+                "filter",
+                "OUTPUT",
+                "out",
+                "-A OUTPUT -d 168.63.129.0/24 -p tcp -j DROP",
+            ),
+        ),
+        (
+            nft(f"ip daddr {{ 192.0.2.1, {IP} }} drop"),
+            ("allow-wire-server", "nft", "inet", "t", "o", "2", f"ip daddr {{ 192.0.2.1, {IP} }} drop", "out"),
+        ),
+        (
             iptables(f"security -A OUTPUT -d {IP}/32 -p tcp -m conntrack --ctstate INVALID,NEW -j DROP"),
             (
                 "allow-wire-server",
