@@ -62,7 +62,7 @@ def _repairs(seen: Mapping[str, Result]) -> Iterator[str]:
 
 
 def _repair(row: Repair, result: Result) -> str:
-    way = f"none, `--allow {' '.join(row.allow)}`" if row.allow else _LOGINS[row.login]
+    way = f"no way in, `--allow {' '.join(row.allow)}`" if row.allow else _LOGINS[row.login]
     cells = (
         row.family,
         f"`{row.fault}`",
@@ -85,7 +85,8 @@ def _refusals(seen: Mapping[str, Result]) -> Iterator[str]:
     refused = [row for row in REFUSALS if row.name in seen]
     yield f"## {len(refused)} left alone"
     yield ""
-    yield "Rules, units, files, mounts and boot of the guest are the same before and after; Azure is asked for nothing."
+    yield "Rules, routes, addresses, mounts, the agent's unit, the boot id and the files below /etc, /usr/sbin and"
+    yield "/usr/lib/systemd are the same before and after (of a VM that is off: its power). Nothing is asked of Azure."
     yield ""
     yield "| fault | outcome | code | because | what to do instead |"
     yield "|---|---|---|---|---|"

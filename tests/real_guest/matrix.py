@@ -56,7 +56,8 @@ class Repair:
 class Refusal:
     """A guest or a VM that is left alone: ``code`` says why, ``step`` is a part of what the first next step says.
 
-    ``before`` is an az command that somebody gave just before; ``inside``: the guest can be looked at from the side.
+    ``before`` is an az command that somebody gave just before; ``inside``: the guest can be looked at from the side;
+    ``silent``: the platform has noticed that the agent says nothing.
     """
 
     fault: str
@@ -66,6 +67,7 @@ class Refusal:
     allow: tuple[str, ...] = ()
     before: tuple[str, ...] = ()
     inside: bool = True
+    silent: bool = False
 
     @property
     def name(self) -> str:
@@ -173,13 +175,10 @@ REFUSALS = (
     Refusal("proxy-set", "healthy", ""),
     Refusal("agent-second-daemon", "healthy", ""),
     Refusal("clock-off", "healthy", ""),
-    Refusal("disk-full", "no-safe-cure", "disk"),
-    Refusal("inodes-full", "no-safe-cure", ""),
     Refusal("root-read-only", "no-safe-cure", ""),
     Refusal("var-noexec", "no-safe-cure", ""),
     Refusal("extensions-disabled", "no-safe-cure", ""),
-    Refusal("no-agent", "no-agent-by-design", ""),
-    Refusal("just-created", "provisioning", ""),
+    Refusal("no-agent", "no-agent-by-design", "", silent=True),
     Refusal("deallocated", "vm-not-running", "az vm start", inside=False),
     Refusal("wire-server-netem", "no-exact-undo", "tc qdisc del"),
     Refusal("nic-down-ephemeral", "ephemeral-os-disk", "serial-console", allow=("reset-nic",)),

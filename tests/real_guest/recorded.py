@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +61,10 @@ class Result:
 
 
 def as_data(row: Repair | Refusal) -> dict[str, Any]:
-    """As it reads after a way through JSON."""
-    data: dict[str, Any] = json.loads(json.dumps(asdict(row)))
+    """What the row says beyond the defaults, as it reads after a way through JSON."""
+    usual = {field.name: field.default for field in fields(row)}
+    said = {name: value for name, value in asdict(row).items() if value != usual[name]}
+    data: dict[str, Any] = json.loads(json.dumps(said))
     return data
 
 
