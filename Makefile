@@ -1,8 +1,8 @@
 # make demo   the main job on recorded guests: real az, the installed wheel, the stand-in Azure
 # make test   linters, fast tests, the real az on recorded guests, then the real guest under QEMU (root, Debian)
 # make docs   the pages of the causes and of their coverage, made from the catalogue
-# make test-faults   every fault of the laboratory made in the real guest
-# make test-repairs   every repair and refusal in the real guest; make repair-table   docs/repaired.md of what it saw
+# make test-faults   every fault of the laboratory made in the real guest, and diagnosed
+# make test-repairs  every repair and refusal in the real guest; make repair-table   docs/repaired.md of what it saw
 PYTHON ?= python3
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
@@ -64,11 +64,11 @@ lab-test: build/extension
 
 # every fault of the laboratory in the real guest, one by one
 test-faults: build/extension
-	$(BIN)/python -m lab.test --every-fault
+	$(BIN)/python -m lab.test every_fault
 
-# faults of the real guest put right by one command, and those where the right act is to refuse; about an hour
+# the real guest put right by one command every way there is, killed at every step, rightly refused; about an hour
 test-repairs: build/extension
-	$(BIN)/python -m lab.test --repairs
+	$(BIN)/python -m lab.test every_repair
 
 # docs/repaired.md out of what the runs of test-repairs saw
 repair-table: $(VENV)/ready

@@ -143,6 +143,13 @@ def test_a_lost_answer_is_read_from_the_guests_own_record():
     assert "no answer came (no answer from the agent in 240 s); the guest's own says: verified" in text
 
 
+def test_an_answer_that_broke_off_is_none():
+    half = "vmagent-repair 1\nrepair p77\nstep 1 precheck ok\nstep 1 apply ok\n"
+    told, text = repaired(Guest(looks=[STOPPED, ended(WELL, VERIFIED)], record=half))
+    assert (told["repair"]["applied"]["result"], told["repair"]["applied"]["answered"]) == ("applied", False)
+    assert "the answer broke off; the guest's own says: verified" in text
+
+
 @pytest.mark.parametrize(
     ("state", "result"), [("reverted", "reverted"), ("failed", "failed"), ("applying 1", "unknown")]
 )

@@ -63,6 +63,11 @@ class Repaired:
         return self.record.result in TOOK
 
     @property
+    def answered(self) -> bool:
+        """The run told its own end; an answer that broke off does not."""
+        return self.carried.state is State.OK and (self.by_azure or self.record.whole)
+
+    @property
     def in_force(self) -> bool:
         """This run has changed something in the guest, or may have, that was not taken back: ``--undo`` does."""
         if self.undoing or self.by_azure:  # what Azure did has its own way back, or none

@@ -16,7 +16,7 @@ from azext_vmagent.facts.reading import Facts
 from azext_vmagent.facts.screenshot import ScreenshotFacts
 from azext_vmagent.facts.serial_log import SerialLogFacts
 from azext_vmagent.flow import Diagnosis, seconds_by_step
-from azext_vmagent.model import Answer, Cause, NextStep, Reason, Since, State, Target, Verdict
+from azext_vmagent.model import Answer, Cause, NextStep, Reason, Since, Target, Verdict
 from azext_vmagent.repair.model import Action, RepairPlan
 from azext_vmagent.repair.outcome import Ended, Repaired
 from azext_vmagent.repair.worse import got_worse
@@ -152,7 +152,7 @@ def _applied(done: Repaired) -> Document:
         "result": record.result.value,
         "record": safe(record.repair) or None,
         "detail": safe(done.carried.detail),
-        "answered": done.carried.state is State.OK,
+        "answered": done.answered,
         "resumed": record.resumed,
         "before": {"record": record.last.repair, "state": record.last.state, "time": _time(record.last.time)}
         if record.last is not None

@@ -120,12 +120,17 @@ def _from_the_record(done: Repaired) -> list[str]:
         holder = record.locked_by
         since = f"at work since {holder.since:%Y-%m-%d %H:%M:%S} UTC (process {holder.pid}, login {holder.who})"
         return entry("there", f"{since}: wait until it has ended, then ask again")
-    if record.result is Result.NOT_BEGUN and done.carried.state is not State.OK:
+    if record.result is Result.NOT_BEGUN and not done.answered:
         return entry("guest", "has no record of it: nothing was changed there so far")
     if last is None:
         return []
-    if done.carried.state is not State.OK:
-        lost = "" if not done.took else f"no answer came ({safe(done.carried.detail)}); "
+    if not done.answered:
+        how = (
+            "the answer broke off"
+            if done.carried.state is State.OK
+            else f"no answer came ({safe(done.carried.detail)})"
+        )
+        lost = "" if not done.took else f"{how}; "
         return entry("record", f"{lost}the guest's own says: {last.state} at {last.time:%Y-%m-%d %H:%M:%S} UTC")
     if record.resumed:
         when = f"{last.time:%Y-%m-%d %H:%M:%S} UTC"

@@ -33,7 +33,7 @@ def run(getty: Getty, script: str, login: ConsoleLogin = ROOT, seconds: float = 
     )
 
 
-def until_asked_again(getty: Getty, seconds: float = 10) -> None:
+def until_asked_again(getty: Getty, seconds: float = 25) -> None:
     """sulogin asks, no shell of ours is there, and the boot did not go on."""
     end = time.monotonic() + seconds
     while not (getty.printed.endswith(b"to continue): ") and not any("sh -c" in one for one in getty.running())):
@@ -94,7 +94,7 @@ def test_a_line_that_is_lost_leaves_no_open_shell_behind(tmp_path, monkeypatch):
 
         with pytest.raises(SourceFailed, match="lost"):
             run(getty, "echo seen", seconds=4, line=Lost)
-        until_asked_again(getty, 15)
+        until_asked_again(getty)
 
 
 def test_somebodys_shell_that_opened_since_gets_no_password(tmp_path):

@@ -85,7 +85,7 @@ def until(found: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def until_back(getty: Getty, seconds: float = 5) -> None:
+def until_back(getty: Getty, seconds: float = 20) -> None:
     """The console stands at its login prompt and nothing of ours runs any more."""
     end = time.monotonic() + seconds
     while not (getty.printed.endswith(b"web login: ") and not getty.running()):

@@ -9,7 +9,7 @@ import pytest
 
 from tests.laboratory import Laboratory, scenario
 
-pytestmark = [pytest.mark.real_guest, pytest.mark.every_fault]
+pytestmark = [pytest.mark.real_guest, pytest.mark.every_repair]
 
 BOOT = "cat /proc/sys/kernel/random/boot_id"
 ADDRESS = "ip -4 -br addr show eth0"

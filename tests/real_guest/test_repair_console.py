@@ -13,7 +13,7 @@ from tests.laboratory import Laboratory, laboratory, scenario
 from tests.real_guest.test_network_faults import network_of
 from tests.real_guest.test_serial_console import TRACES, console_log, typed
 
-pytestmark = [pytest.mark.real_guest, pytest.mark.every_fault]
+pytestmark = [pytest.mark.real_guest, pytest.mark.every_repair]
 
 ASKS, LOCKED = b"root password for maintenance", b"the root account is locked"
 FSTAB = "cat /proc/sys/kernel/random/boot_id; ls -l /etc/fstab*; cat /etc/fstab; ls /var/lib"

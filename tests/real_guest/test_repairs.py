@@ -20,7 +20,7 @@ from tests.laboratory import Laboratory, arm_calls, cause, scenario
 from tests.real_guest.matrix import CONSOLE, FIREWALLD, PACKAGES, REFUSALS, REPAIRS, SSH, Refusal, Repair
 from tests.real_guest.recorded import Result, keep
 
-pytestmark = [pytest.mark.real_guest, pytest.mark.every_fault]
+pytestmark = [pytest.mark.real_guest, pytest.mark.every_repair]
 
 #: an agent uploads every 6 s; a busy machine's guest takes its time
 NOT_READY_AFTER = 12
