@@ -81,13 +81,13 @@ def owned(found: Found, listings: Listings) -> BlockingRule:
     for line in listings.direct:
         direct = DirectRule.parse(line)
         if direct and _same(found, direct.table, direct.chain, direct.arguments):
-            return _firewalld_direct(plain, line, listings)
+            return _unless_broad(rule, _firewalld_direct(plain, line, listings))
     if _own(rule, table, found.hit.chain):
         return replace(plain, tool="agent", undo=_agent_undo(found, listings))
     for line in listings.passthrough:
         name, chain, arguments = _passthrough(line)
         if _same(found, name, chain, arguments):
-            return _firewalld_passthrough(plain, line, listings)
+            return _unless_broad(rule, _firewalld_passthrough(plain, line, listings))
     tool = _tool(table, found.hit.chain)
     if tool == "firewalld-panic":
         return panic()
@@ -98,6 +98,11 @@ def owned(found: Found, listings: Listings) -> BlockingRule:
     if tool == "csf" or (rule.policy and not _CSF_CHAINS.isdisjoint(table.chains)):
         return replace(plain, tool="csf", undo=f"csf -a {WIRE_SERVER}", stays=True)
     return replace(plain, undo=_kernel_undo(found, listings))
+
+
+def _unless_broad(rule: Rule, owned_rule: BlockingRule) -> BlockingRule:
+    """Without a way back where it covers others too: what firewalld judges first hangs on its other rules."""
+    return replace(owned_rule, undo=None) if _broad(rule) else owned_rule
 
 
 def _same(found: Found, table: str, chain: str, arguments: str) -> bool:
@@ -185,7 +190,9 @@ def _firewalld_policy(plain: BlockingRule, found: Found, listings: Listings) -> 
     quoted = shlex.quote(policy)
     target = re.search(r'<policy[^>]* target="(DROP|REJECT)"', xml)
     if name and name.group(2):
-        for rule in _rich_rules(xml):
+        for rule, broad in _rich_rules(xml):
+            if broad:  # a denying rich rule is judged before an allowing one
+                return replace(plain, tool="firewalld-policy", rule=f"policy {policy}: {rule}", stays=True)
             remove = f"--policy {quoted} --remove-rich-rule {shlex.quote(rule)}"
             undo = f"firewall-cmd {remove} && firewall-cmd --permanent {remove}"
             return replace(plain, tool="firewalld-policy", rule=f"policy {policy}: {rule}", undo=undo, stays=True)
@@ -197,30 +204,31 @@ def _firewalld_policy(plain: BlockingRule, found: Found, listings: Listings) -> 
     return replace(plain, tool="firewalld-policy")
 
 
-def _rich_rules(xml: str) -> list[str]:
-    """The rich rules of a policy file that drop or reject the Wire Server by address, in firewall-cmd's words.
+def _rich_rules(xml: str) -> list[tuple[str, bool]]:
+    """The rich rules of a policy file that drop or reject the Wire Server by address, in firewall-cmd's words, and
+    whether each covers others too.
 
     >>> _rich_rules('<rule family="ipv4"> <destination address="168.63.129.16/32"/> <drop/> </rule>')
-    ['rule family="ipv4" destination address="168.63.129.16/32" drop']
+    [('rule family="ipv4" destination address="168.63.129.16/32" drop', False)]
     """
     shape = r'<rule((?: [a-z]+="[\w-]+")*)>\s*<destination address="([\d./]+)"/>\s*<(drop|reject)/>\s*</rule>'
     found = re.findall(shape, xml, re.ASCII)
     return [
-        f'rule{attributes} destination address="{address}" {action}'
+        (f'rule{attributes} destination address="{address}" {action}', reach != WIRE_RANGE)
         for attributes, address, action in found
         if (reach := address_range(address)) and reach[0] <= WIRE_RANGE[0] <= reach[1]
     ]
 
 
 def _ufw(plain: BlockingRule, listings: Listings) -> BlockingRule:
-    """The ``ufw delete …`` for the tuple behind the rule.
+    """The ``ufw delete …`` for the tuple behind the rule; an exception where that covers others too.
 
     Sample tuple: ``deny any any 168.63.129.16 any 0.0.0.0/0 out`` (action, protocol, port, to, port, from, direction).
     """
     for line in listings.ufw:
         action, protocol, port, to, *_ = [*line.split(), "", "", "", ""]
         reach = address_range(to)
-        if action in ("deny", "reject") and line.endswith("out") and reach and reach[0] <= WIRE_RANGE[0] <= reach[1]:
+        if action in ("deny", "reject") and line.endswith("out") and reach == WIRE_RANGE:
             via = "" if protocol == "any" else f" proto {shlex.quote(protocol)}"
             at = "" if port == "any" else f" port {shlex.quote(port)}"
             undo = f"ufw delete {action} out{via} to {shlex.quote(to)}{at}"

@@ -316,6 +316,37 @@ def test_a_rule_is_removed_and_a_covering_one_gets_an_exception(rules, wanted):
     assert steps(planned(blocked(*rules))) == [wanted]
 
 
+def behind(owner: dict, *lines: str, chain: str = "OUTPUT"):
+    """The rules of a table filter, made by another program whose own listing is given."""
+    made = Listings(iptables=tuple(f"filter {line}" for line in lines), listed=("iptables",), **owner)
+    return blocking_rules(made, WayOut("eth0", "10.0.0.4")).blocks
+
+
+@pytest.mark.parametrize(
+    "owner",
+    [
+        {"direct": ("ipv4 filter OUTPUT 0 -d 168.63.128.0/17 -j DROP",)},
+        {"passthrough": ("ipv4 -A OUTPUT -d 168.63.128.0/17 -j DROP",)},
+    ],
+)
+def test_a_rule_of_firewalld_that_covers_others_too_is_left_to_its_owner(owner):
+    rules = behind(owner, "-A OUTPUT -d 168.63.128.0/17 -j DROP")
+    assert [rule.tool.partition("-")[0] for rule in rules] == ["firewalld"]
+    assert refused(planned(blocked(*rules))) == "no-exact-undo"
+
+
+def test_a_rule_of_ufw_that_covers_others_too_gets_an_exception():
+    lines = (
+        "-N ufw-user-output",
+        "-A OUTPUT -j ufw-user-output",
+        "-A ufw-user-output -d 168.63.128.0/17 -j DROP",
+    )
+    for to, wanted in ((f"{IP}", "remove-rule"), ("168.63.128.0/17", "allow-wire-server")):
+        ufw = {"ufw": (f"deny any any {to} any 0.0.0.0/0 out",)}
+        [rule] = behind(ufw, *(line.replace("168.63.128.0/17", to) for line in lines))
+        assert [action.kind for action in planned(blocked(rule)).actions] == [wanted]
+
+
 @pytest.mark.parametrize(
     ("listings", "kind", "wanted"),
     [
