@@ -60,13 +60,14 @@ while True:
 
 #: what systemd's emergency.service does with a console: sulogin, and then the boot goes on
 _STOPPED = """
-import fcntl, os, sys, termios, time
+import fcntl, os, signal, sys, termios, time
 line = os.open(sys.argv[1], os.O_RDWR)
 fcntl.ioctl(line, termios.TIOCSCTTY, 0)
 for number in (0, 1, 2):
     os.dup2(line, number)
 if os.fork() == 0:
     os.execlp("sulogin", "sulogin")
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C at a console reaches no systemd
 os.wait()
 os.write(1, b"Starting default.target\\r\\n")
 time.sleep(600)
