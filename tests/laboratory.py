@@ -150,6 +150,11 @@ def ssh_login(lab: Laboratory, name: str) -> list[str]:
     return ["--ssh-user", "azureuser", "--ssh-port", str(lab.status(name)["sshPort"])]
 
 
+def offered(document: dict[str, Any]) -> str:
+    """The commands that a diagnosis offers as next steps, one a line; the repair may stand before what is done by hand."""
+    return "\n".join(step["command"] or "" for step in document["verdict"]["nextSteps"][:2])
+
+
 def run_commands(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The requests that would have run something in the guest."""
     return [r for r in requests if r["method"] in ("POST", "PUT") and "/runcommand" in r["path"].lower()]

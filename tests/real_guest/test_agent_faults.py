@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.laboratory import Laboratory, cause, laboratory, run_commands, said, scenario
+from tests.laboratory import Laboratory, cause, laboratory, offered, run_commands, said, scenario
 
 pytestmark = [pytest.mark.real_guest, pytest.mark.every_fault]
 
@@ -120,7 +120,7 @@ def test_a_disabled_agent_is_told_from_a_stopped_one(lab: Laboratory, fingerprin
     with lab.fault("agent-disabled"):
         document = lab.inside()
     assert (scenario(document), cause(document)["code"], cause(document)["culprit"]) == ("agent-stopped", "L02", UNIT)
-    assert "systemctl enable --now walinuxagent" in document["verdict"]["nextSteps"][0]["command"]
+    assert "systemctl enable --now walinuxagent" in offered(document)
     assert lab.in_guest(FINGERPRINT) == fingerprint
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.laboratory import RECORDINGS, Laboratory, laboratory, run_commands, said, scenario
+from tests.laboratory import RECORDINGS, Laboratory, laboratory, offered, run_commands, said, scenario
 
 pytestmark = pytest.mark.real_guest
 
@@ -93,7 +93,8 @@ def test_scenario_2_wire_server_blocked_names_the_exact_rule(ready: Laboratory) 
     )
     assert RULE in verdict["cause"]["culprit"]
     assert verdict["cause"]["code"] == "N01"
-    assert f"firewall-cmd --direct --remove-rule {RULE}" in verdict["nextSteps"][0]["command"]
+    assert "--repair" in verdict["nextSteps"][0]["command"]
+    assert f"firewall-cmd --direct --remove-rule {RULE}" in offered(inside)
     evidence = said(inside)
     assert "tcp/80 to 168.63.129.16 times out from root" in evidence
     assert "tcp/32526 to 168.63.129.16 times out from root" in evidence
