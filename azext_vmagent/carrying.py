@@ -29,6 +29,12 @@ THROUGH_AGENT = (RUN_COMMAND, MANAGED_RUN_COMMAND)
 ON_THE_WAY_SECONDS = 90.0
 #: logging in at a console, becoming root and sending some 20 kB in lines of 900, beside what the script takes
 CONSOLE_SECONDS = 90.0
+#: what each way takes beside the script's own time; SSH next to nothing
+_ON_TOP = {
+    RUN_COMMAND: ON_THE_WAY_SECONDS,
+    MANAGED_RUN_COMMAND: ON_THE_WAY_SECONDS,
+    SERIAL_CONSOLE: CONSOLE_SECONDS,
+}
 #: Azure's handler takes 256 KiB of base64 (Azure/run-command-handler-linux, maxScriptSize)
 MOST_BYTES = 256 * 1024 * 3 // 4
 
@@ -66,13 +72,6 @@ def carry(azure: Azure, before: Diagnosis, script: str, deadline: Deadline) -> A
     deadline = Deadline(deadline.at + _ON_TOP.get(channel, 0.0))
     listening = Deadline(deadline.at + CHANNEL_RESERVE_SECONDS)
     return next(iter(ask_all({channel: _way(azure, before, channel, script, deadline)}, listening)))
-
-
-_ON_TOP = {
-    RUN_COMMAND: ON_THE_WAY_SECONDS,
-    MANAGED_RUN_COMMAND: ON_THE_WAY_SECONDS,
-    SERIAL_CONSOLE: CONSOLE_SECONDS,
-}
 
 
 def _channel(facts: Facts) -> str:

@@ -16,8 +16,9 @@ from azext_vmagent.causes.agent import unit_name
 from azext_vmagent.causes.catalogue.agent_steps import APT_AGAIN
 from azext_vmagent.causes.catalogue.network_interface import DOWN, NO_ADDRESS, NO_ROUTES, STATIC_ADDRESS
 from azext_vmagent.facts.boot_stop import BootStop, FstabLine
-from azext_vmagent.facts.firewall_facts import BlockingRule
+from azext_vmagent.facts.firewall_facts import WIRE_RANGE, BlockingRule
 from azext_vmagent.facts.guest_facts import GuestFacts
+from azext_vmagent.facts.rules import address_range
 from azext_vmagent.model import Cause
 
 START, ENABLE, UNMASK, RESET = "start-agent", "enable-agent", "unmask-agent", "reset-start-limit"
@@ -211,10 +212,12 @@ def _ufw(rule: BlockingRule, words: list[str]) -> Step | None:
 
 
 def _route(_rule: BlockingRule, words: list[str]) -> Step | None:
-    if words[:3] == ["ip", "route", "del"]:
+    """One for the Wire Server alone: without a wider one the guest would send others' packets that it swallows now."""
+    if words[:3] == ["ip", "route", "del"] and address_range("".join(words[4:5])) == WIRE_RANGE:
         return Step(ROUTE, tuple(words[3:]))
     if words[:3] == ["ip", "rule", "del"] and words[-2:-1] == ["priority"]:
-        return Step(POLICY_RULE, (words[-1], *words[3:-2]))
+        to = words[words.index("to") + 1 :][:1] if "to" in words else []
+        return Step(POLICY_RULE, (words[-1], *words[3:-2])) if address_range("".join(to)) == WIRE_RANGE else None
     return None
 
 

@@ -167,7 +167,6 @@ REPAIRS = (
     Repair("guest-paused", BOOT, "B23", ("restart",), allow=("restart",)),
     Repair("cpu-pegged", BOOT, "B38", ("restart",), allow=("restart",)),
     Repair("root-frozen", BOOT, "B24", ("restart",), allow=("restart",), settles=40),
-    Repair("wire-server-ip-rule", ROUTE, "N08", ("remove-route",), ("blackhole default table 100",)),
 )  # fmt: skip
 
 REFUSALS = (
@@ -181,6 +180,7 @@ REFUSALS = (
     Refusal("no-agent", "no-agent-by-design", "", silent=True),
     Refusal("deallocated", "vm-not-running", "az vm start", inside=False),
     Refusal("wire-server-netem", "no-exact-undo", "tc qdisc del"),
+    Refusal("wire-server-ip-rule", "no-exact-undo", "ip route del blackhole default table 100"),
     Refusal("nic-down-ephemeral", "ephemeral-os-disk", "serial-console", allow=("reset-nic",)),
     Refusal(
         "agent-stopped", "vm-updating", "wait", before=(

@@ -363,6 +363,20 @@ def test_a_route_and_a_routing_rule_are_removed_as_they_are_listed(listings, kin
     assert steps(planned(blocked(*rules))) == [wanted]
 
 
+@pytest.mark.parametrize(
+    ("listings", "kind"),
+    [
+        (Listings(routes=("blackhole 168.63.0.0/16",), listed=("routes",)), "blackhole"),
+        (Listings(routes=("blackhole default table 100",), listed=("routes",)), "blackhole"),
+        (Listings(route_rules=("100: from all prohibit",), listed=("routes",)), "prohibit"),
+    ],
+)
+def test_a_route_that_swallows_others_too_is_not_removed(listings, kind):
+    rules = blocking_rules(listings, WayOut("eth0", "10.0.0.4", kind)).blocks
+    assert len(rules) == 1
+    assert refused(planned(blocked(*rules))) == "no-exact-undo"
+
+
 def test_the_way_to_the_server_comes_before_the_agent():
     seen = blocked(DROP)
     both = replace(seen, guest=replace(seen.guest, service=replace(STOPPED, unit_file_state="disabled")))
