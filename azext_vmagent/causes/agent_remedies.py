@@ -10,6 +10,7 @@ from azext_vmagent.causes.agent import unit_name
 from azext_vmagent.causes.agent_program import CONF
 from azext_vmagent.causes.catalogue import agent_runtime, agent_service, agent_storage
 from azext_vmagent.causes.cures import REINSTALL, agent_cure, by_hand, package_line
+from azext_vmagent.causes.remedies import next_steps
 from azext_vmagent.channels.choice import Wish
 from azext_vmagent.facts.guest import GuestFacts
 from azext_vmagent.facts.reading import Facts
@@ -30,6 +31,8 @@ DISK_FULL, INODES_FULL, READ_ONLY, NO_EXEC = (
 
 def remedies(cause: Cause, facts: Facts, wish: Wish) -> tuple[NextStep, ...]:
     """What to do about a cause of this module or of ``storage``."""
+    if cause.code == agent_service.START_WAITS.code:
+        return next_steps(agent_service.START_WAITS, facts, wish, cause.culprit)
     guest = facts.guest or GuestFacts()
     unit = shlex.quote(unit_name(guest))
     culprit = shlex.quote(cause.culprit or "")

@@ -240,6 +240,8 @@ def _service(said: Lines) -> ServiceFacts:
         slice_deny={unit: other["IPAddressDeny"] for unit, other in others.items() if "IPAddressDeny" in other},
         unmet_condition=_first(said, "condition"),
         drop_in_lines=tuple(DropInLine(*pair) for pair in map(_pair, said.get("dropin", ()))),
+        queued=_int(told.get("Job", "0")) not in (None, 0),
+        at_work=tuple(said.get("job", ())),
     )
 
 

@@ -69,7 +69,8 @@ class ServiceFacts:
 
     ``unit`` is None when neither name exists or there is no systemctl (see ``has_systemd``). ``unmet_condition`` is the
     condition that kept it from starting (``ConditionPathExists=/etc/waagent.conf``), ``slice_deny`` the addresses that
-    a slice around it denies.
+    a slice around it denies. ``queued``: systemd has a job for the unit that has not ended, as while a boot is not
+    through; ``at_work`` are the units whose jobs run meanwhile (``cloud-final.service``).
     """
 
     has_systemd: bool | None = None
@@ -98,6 +99,8 @@ class ServiceFacts:
     slice_deny: dict[str, str] = field(default_factory=dict)
     unmet_condition: str = ""
     drop_in_lines: tuple[DropInLine, ...] = ()
+    queued: bool = False
+    at_work: tuple[str, ...] = ()
 
     @property
     def running(self) -> bool | None:

@@ -36,7 +36,7 @@ unit() {
     echo 'systemd yes'
     systemctl show --no-pager -p Id,LoadState,ActiveState,SubState,UnitFileState,Result,NRestarts,ExecMainCode,ExecMainStatus \
         -p ConditionResult,FragmentPath,MainPID,ActiveEnterTimestamp,InactiveEnterTimestamp,NeedDaemonReload,FreezerState \
-        -p DropInPaths,Environment,IPAddressDeny,IPAddressAllow,PrivateNetwork,NetworkNamespacePath,RestrictAddressFamilies \
+        -p DropInPaths,Environment,IPAddressDeny,IPAddressAllow,PrivateNetwork,NetworkNamespacePath,RestrictAddressFamilies,Job \
         -- walinuxagent.service waagent.service azure-proxy-agent.service system.slice azure.slice -.slice >"$dir/shown"
     awk '
         function flush() { if (text != "" && !absent && !seen[id]++) { gsub(/^|\n/, "&unit " id " ", text); print text; if (agent) n++ } text = ""; absent = 0 }
@@ -47,10 +47,10 @@ unit() {
         id ~ /slice$/ && !/^IPAddress/ || id ~ /proxy/ && !/State=/ { next }
         { gsub(/\/\/[^\/@ ]*@/, "//***@") }
         /=~?$|^(PrivateNetwork|NeedDaemonReload)=no$|^NRestarts=0$|^FreezerState=running$/ || (/^DropInPaths=/ && !/\.d\/[^ ]*\.conf/) { next }
-        /^DropInPaths=/ { sub(/=.*/, "&", $0); gsub(/[^ =]*(10-Slice|11-CPU[A-Za-z]*|12-CPU[A-Za-z]*)\.conf */, ""); if (/=$/) next }
+        /^DropInPaths=/ { gsub(/[^ =]*(10-Slice|11-CPU[A-Za-z]*|12-CPU[A-Za-z]*)\.conf */, ""); if (/=$/) next }
         { text = text (text == "" ? "" : "\n") $0 }
         END { flush(); if (!n && NR) print "unit none" }' "$dir/shown"
-    # which drop-in holds what matters, and which condition was not met
+    # which drop-in holds what matters, which condition was not met, what a start waits for
     files='' unmet=''
     while IFS= read -r line; do
         case $line in
@@ -64,6 +64,7 @@ unit() {
     done
     [ -z "$unmet" ] || systemctl status -n 0 --no-pager -l walinuxagent.service waagent.service |
         sed -n 's/^[^A-Za-z]*\([A-Za-z]*=.*\) was not met.*/condition \1/p'
+    ! grep -q ^Job=. "$dir/shown" || systemctl list-jobs --no-legend --no-pager | awk '/ running$/ && n++ < 4 { print "job " $2 }'
 }
 
 # The program that the unit starts, its interpreter, and whether it comes up: `-version` imports all of the agent and does
@@ -162,7 +163,7 @@ service() {
     echo 'ps yes'
 }
 
-# One GET with one tool; its words go to stdout and stderr. 3: there is no such tool.
+# One GET with one tool. 3: there is no such tool.
 get() {
     case $1 in
         curl)
@@ -267,7 +268,7 @@ network() {
         END { if (part == "@end") print "ip yes" }'
 }
 
-# Who asks DHCP, and the queueing disciplines that are none of the kernel's defaults, with their filters.
+# Who asks DHCP, and queueing disciplines other than the kernel's defaults, with filters.
 shaping() {
     cat /proc/[0-9]*/comm | awk '
         /^(dhclient|dhcpcd|udhcpc|NetworkManager|systemd-network|wickedd-dhcp4|connmand)/ && !seen[$0]++ { print "dhcp " $0 }'
@@ -329,7 +330,7 @@ disk() {
     done
 }
 
-# The newest 2 MB of the log; its line numbers count from the top of the file all the same.
+# The newest 2 MB of the log; line numbers count from the top of the file.
 agent_log() {
     log=/var/log/waagent.log
     [ -e $log ] || { echo 'log no'; return; }
@@ -699,7 +700,7 @@ choose() {
         "$dir/imds" "$dir/log" "$dir/network" "$dir/neighbours" "$dir/shaping" "$dir/netfilter" "$dir/firewalld" "$dir/ufw" "$dir/journal"
 }
 
-# gzip and base64 of stdin, or nothing where the tools are not there or do not do their work.
+# gzip and base64 of stdin, or nothing where the tools do not work.
 squeeze() {
     gzip -9 -c >"$dir/gzip" || return
     for tool in base64 'openssl enc -base64' 'busybox base64'; do

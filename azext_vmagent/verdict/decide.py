@@ -144,11 +144,8 @@ def _no_agent(facts: Facts, _wish: Wish) -> Verdict | None:
 
 
 def _young(facts: Facts, _wish: Wish) -> Verdict | None:
-    vm = facts.vm
-    if vm is None or vm.time_created is None or vm.agent is AgentStatus.READY:
-        return None
-    old = facts.asked_at - vm.time_created
-    if not timedelta(0) <= old < platform.YOUNG:
+    vm, old = facts.vm, signs.young(facts)
+    if vm is None or old is None or vm.agent is AgentStatus.READY:
         return None
     return Verdict(
         Scenario.PROVISIONING,

@@ -157,6 +157,8 @@ def proof(cause: Cause, guest: GuestFacts, channel: str) -> tuple[Reason, ...]:
     elif cause.code == "L29" and guest.memory_kib:
         total, available = guest.memory_kib
         found.append(Reason(f"{available} of {total} KiB of memory are available", channel, "/proc/meminfo"))
+    elif cause.code == "L45":
+        found.append(Reason(cause.detail, channel, guest.service.unit))
     elif cause.code in _FACTS or cause.slug in _FACTS:
         found.append(Reason(_FACTS.get(cause.code) or _FACTS[cause.slug], channel, cause.culprit))
     elif cause.code == "L40" and guest.service.unmet_condition:

@@ -17,6 +17,7 @@ from azext_vmagent.model import Cause, Confidence, NextStep, Reason, Scenario, V
 from azext_vmagent.verdict import evidence_lines as say
 from azext_vmagent.verdict.inside_windows import decide_inside_windows
 from azext_vmagent.verdict.reached import in_order
+from azext_vmagent.verdict.start_waits import decide_start_waits
 from azext_vmagent.verdict.way import AT_THE_DOOR, ON_THE_WAY, decide_way
 
 #: what comes through these proves that the guest's network works, at least on one of its interfaces
@@ -78,18 +79,19 @@ def _linux(facts: Facts, wish: Wish, guest: GuestFacts, channel: str, alive: tup
         if facts.vm is not None and facts.vm.provision_vm_agent is False:
             return None
         late = (Reason("Azure still shows Ready: its word lags by minutes", "instance view"),) if ready else ()
-        return Verdict(
+        because = (
+            say.service(guest, channel),
+            *say.proof(stopped, guest, channel),
+            *say.rules(guest, channel),
+            *late,
+        )
+        return decide_start_waits(facts, wish, found, because, alive) or Verdict(
             Scenario.AGENT_STOPPED,
             Confidence.LIKELY if stopped.code == "L44" else Confidence.CERTAIN,
             f"{stopped.title} ({guest.service.unit or 'no unit'})",
             cause=stopped,
             other_causes=(*found[1:], *blockers),
-            because=(
-                say.service(guest, channel),
-                *say.proof(stopped, guest, channel),
-                *say.rules(guest, channel),
-                *late,
-            ),
+            because=because,
             ruled_out=alive,
             next_steps=agent_remedies.remedies(stopped, facts, wish)
             + (wire_server.remedies(facts, wish) if guest.rules.blocks else ()),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from azext_vmagent.causes import platform
 from azext_vmagent.facts.host_metrics import CpuState, NetworkTrend
 from azext_vmagent.facts.instance_view import AgentStatus
 from azext_vmagent.facts.port import PortOutcome, way_is_open
@@ -113,3 +116,10 @@ def locked(facts: Facts) -> bool:
 def serial_network_down(facts: Facts) -> bool:
     """The newest boot says itself that its network did not come up."""
     return facts.serial is not None and facts.serial.outlook is Outlook.NETWORK_DOWN
+
+
+def young(facts: Facts) -> timedelta | None:
+    """How old a VM is that was created minutes ago; None for an older one."""
+    created = facts.vm.time_created if facts.vm is not None else None
+    old = facts.asked_at - created if created is not None else None
+    return old if old is not None and timedelta(0) <= old < platform.YOUNG else None

@@ -177,6 +177,8 @@ REFUSALS = (
     Refusal("root-read-only", "no-safe-cure", ""),
     Refusal("var-noexec", "no-safe-cure", ""),
     Refusal("extensions-disabled", "no-safe-cure", ""),
+    Refusal("agent-start-waits", "uncertain", "ask again"),
+    Refusal("just-created", "provisioning", "ask again", silent=True),
     Refusal("no-agent", "no-agent-by-design", "", silent=True),
     Refusal("deallocated", "vm-not-running", "az vm start", inside=False),
     Refusal("wire-server-netem", "no-exact-undo", "tc qdisc del"),

@@ -65,6 +65,7 @@ FAULTS = {
     "agent-condition": Expected(
         "agent-stopped", "L40", f"{DROP_IN}: ConditionPathExists=/etc/azure/agent-wanted", ("inactive (dead)",)
     ),
+    "agent-start-waits": Expected("uncertain", others=("L45",), evidence=("at work on first-boot-setup.service",)),
     "agent-unit-ip-deny": Expected(
         "wire-server-blocked",
         "N22",

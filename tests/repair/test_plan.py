@@ -102,6 +102,7 @@ FAULTS: dict[str, list[tuple[str, ...]] | str] = {
     "agent-second-daemon": "platform-side",
     "extensions-disabled": "platform-side",
     "var-noexec": "platform-side",
+    "agent-start-waits": "uncertain",
     "clock-off": "uncertain",
 }
 #: by recorded rule set: the actions

@@ -356,3 +356,35 @@ SOMETHING_ELSE = KnownCause(
     links=(GUIDE,),
     sources=("systemd.service(5), ExecStart", "our laboratory"),
 )
+
+START_WAITS = KnownCause(
+    code="L45",
+    slug="agent-start-waits",
+    title="The agent's start waits in systemd's queue for another unit",
+    scenario=Scenario.AGENT_STOPPED,
+    means="The agent's unit is ordered after others (cloud-init, network-online.target and what a drop-in or another "
+    "unit adds), and one of them is still at work. In the first minutes of a boot that is normal. Where it never ends, "
+    "the agent never starts; systemd calls the unit inactive, as if somebody had stopped it, and «systemctl start» "
+    "only waits along.",
+    looks_like=(
+        "systemctl list-jobs: walinuxagent.service start waiting, cloud-final.service start running",
+        "systemctl is-active waagent: inactive",
+        "systemctl is-system-running: starting",
+    ),
+    not_to_confuse=(
+        "L01: nobody has asked systemd to start it.",
+        "L14: the agent runs already, and waits for cloud-init by itself.",
+    ),
+    signs=(inside("service"),),
+    covers=("L01",),
+    remedies=(
+        Remedy("see what it waits for", "systemctl list-jobs; systemctl status -- {culprit}", effect="reads only"),
+        Remedy(
+            "mend what hangs, or stop it if this VM can do without it: the agent starts by itself then",
+            effect=REPORTS_AGAIN,
+            risk="what is ordered after it starts without what it sets up",
+        ),
+    ),
+    links=(GUIDE,),
+    sources=("systemd.unit(5), Before=, After=", "our laboratory, faults agent-start-waits and just-created"),
+)
