@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from azext_vmagent.causes.access import az_vm
+from azext_vmagent.causes.access import az_vm, with_login
 from azext_vmagent.channels.resource_manager import POLL_SECONDS, Change
 from azext_vmagent.evidence.asking import Said, SourceFailed, ask_all, failure
 from azext_vmagent.evidence.compute import API_VERSION as COMPUTE_VERSION
@@ -64,7 +64,8 @@ def by_azure(azure: Azure, before: Diagnosis, plan: RepairPlan, watch: Watch) ->
     carried = Answer(AZURE, state, end.detail, seconds=answer.seconds)
     watch(replace(carried, source=action.kind))
     record = RepairRecord(steps=end.steps, result=end.result, seconds=round(answer.seconds or 0), whole=True)
-    return Repaired(carried, record, advice=end.advice, by_azure=True)
+    advice = with_login(end.advice, before.facts, before.wish)
+    return Repaired(carried, record, advice=advice, by_azure=True)
 
 
 def _done(azure: Azure, facts: Facts, action: Action, deadline: Deadline, watch: Watch) -> Said:

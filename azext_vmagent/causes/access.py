@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from azext_vmagent.channels.choice import ALWAYS, AUTO, Wish
 from azext_vmagent.facts.reading import RUN_COMMAND, SERIAL_CONSOLE, Facts
-from azext_vmagent.model import Target
+from azext_vmagent.model import NextStep, Target
 
 
 def vm_arguments(facts: Facts) -> str:
@@ -26,8 +26,12 @@ def diagnose_again(facts: Facts, *more: str) -> str:
     return az_vm("agent-diagnose", facts, *more)
 
 
-def login_arguments(wish: Wish) -> tuple[str, ...]:
-    """The arguments with which the same way into the guest is taken again, quoted for a shell."""
+def login_arguments(wish: Wish, besides: str = "") -> tuple[str, ...]:
+    """The arguments with which the same way into the guest is taken again, quoted for a shell.
+
+    Without those that a command names already, ``besides``.
+    """
+    named = besides.split()
     given = (
         ("--ssh-user", wish.ssh_user),
         ("--ssh-host", wish.ssh_host),
@@ -38,12 +42,28 @@ def login_arguments(wish: Wish) -> tuple[str, ...]:
         ("--serial-console", wish.serial_console if wish.serial_console != AUTO else None),
         ("--console-user", wish.console_user),
     )
-    return tuple(part for name, value in given if value for part in (name, shlex.quote(value)))
+    return tuple(part for name, value in given if value and name not in named for part in (name, shlex.quote(value)))
 
 
 def the_same_way(facts: Facts, wish: Wish, *more: str) -> str:
     """The command that asks again with the same login, and with more besides."""
     return diagnose_again(facts, *login_arguments(wish), *more)
+
+
+def with_login(steps: Iterable[NextStep], facts: Facts, wish: Wish) -> tuple[NextStep, ...]:
+    """The steps, those that ask again with the login that the user gave: a copied line must not lose the way in."""
+    again = diagnose_again(facts)
+    return tuple(
+        replace(step, command=" ".join([again, *login_arguments(wish, step.command)]) + step.command[len(again) :])
+        if step.command and _asks_again(step.command, again)
+        else step
+        for step in steps
+    )
+
+
+def _asks_again(command: str, again: str) -> bool:
+    """The answer of a probe that somebody carried needs no way in."""
+    return command == again or (command.startswith(f"{again} ") and "--probe-output" not in command)
 
 
 def undo_the_same_way(facts: Facts, wish: Wish) -> str:

@@ -7,7 +7,9 @@ plan says the same as the report above it. It is the guest's program that looks 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 
+from azext_vmagent.causes.access import with_login
 from azext_vmagent.causes.cures import ORDER, RESTART, START, Step, agent_cure, boot_cure, interface_cure, rule_cure
 from azext_vmagent.facts.firewall_facts import BlockingRule
 from azext_vmagent.facts.guest_facts import Connect, GuestFacts
@@ -30,6 +32,14 @@ def plan(diagnosis: Diagnosis, allowed: Collection[Permission] = (), by_hand: bo
 
     ``by_hand``: somebody carries it into the guest as a script, so that no channel is needed.
     """
+    found = _plan(diagnosis, allowed, by_hand)
+    if found.refusal is None:
+        return found
+    steps = with_login(found.refusal.next_steps, diagnosis.facts, diagnosis.wish)
+    return replace(found, refusal=replace(found.refusal, next_steps=steps))
+
+
+def _plan(diagnosis: Diagnosis, allowed: Collection[Permission], by_hand: bool) -> RepairPlan:
     facts, verdict = diagnosis.facts, diagnosis.verdict
     refusal = under_way(facts) or refusals.before_any_change(diagnosis)
     last = broken_off(facts)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from azext_vmagent.causes import boot, platform
-from azext_vmagent.causes.access import az_vm, diagnose_again
+from azext_vmagent.causes.access import az_vm, diagnose_again, with_login
 from azext_vmagent.causes.run_command import with_channel_causes
 from azext_vmagent.channels.choice import Wish, contradiction
 from azext_vmagent.facts.durations import age
@@ -66,6 +66,7 @@ def _decide(facts: Facts, wish: Wish) -> Verdict:
         verdict,
         since=None if verdict.scenario is Scenario.HEALTHY else say.since(facts),
         other_causes=with_channel_causes(verdict, facts),
+        next_steps=with_login(verdict.next_steps, facts, wish),
         not_checked=verdict.not_checked + not_checked(facts),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from azext_vmagent.causes import agent_remedies, platform
-from azext_vmagent.causes.access import the_same_way
+from azext_vmagent.causes.access import diagnose_again
 from azext_vmagent.causes.catalogue.agent_service import START_WAITS
 from azext_vmagent.channels.choice import Wish
 from azext_vmagent.facts.durations import age
@@ -26,7 +26,7 @@ def decide_start_waits(
     if guest is None or waits.code != START_WAITS.code:
         return None
     waited = _waited(guest)
-    ask_again = NextStep("ask again in two minutes", the_same_way(facts, wish), effect="reads only")
+    ask_again = NextStep("ask again in two minutes", diagnose_again(facts), effect="reads only")
     steps = (ask_again, *agent_remedies.remedies(waits, facts, wish)[:1])
     if old is not None:
         return Verdict(

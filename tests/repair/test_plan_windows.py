@@ -267,7 +267,12 @@ STOPPED = with_service("RdAgent", state="Stopped")
 
 @pytest.mark.parametrize(
     ("channel", "again"),
-    [(PASTE, " --probe-output FILE"), (SSH, " --probe-output FILE"), (RUN_COMMAND, ""), (MANAGED_RUN_COMMAND, "")],
+    [
+        (PASTE, " --probe-output FILE"),
+        (SSH, " --probe-output FILE"),
+        (RUN_COMMAND, " --ssh-user ops"),
+        (MANAGED_RUN_COMMAND, " --ssh-user ops"),
+    ],
 )
 def test_nothing_is_sent_into_windows_and_the_script_to_paste_is_named(channel, again):
     found = planned(seen(STOPPED, channel), by_hand=False)

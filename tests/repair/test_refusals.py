@@ -169,7 +169,7 @@ def test_an_ephemeral_disk_is_named_where_it_is_what_forbids_the_cure():
 def test_without_a_channel_the_next_step_is_a_script_to_paste_and_a_login():
     found = planned(replace(STOPPED_AGENT, guest_channel=PASTE))
     commands = [step.command for step in found.refusal.next_steps]
-    assert commands[0] == "az vm agent-diagnose -g rg-shop -n web-03 --repair --print-script"
+    assert commands[0] == "az vm agent-diagnose -g rg-shop -n web-03 --ssh-user ops --repair --print-script"
     assert "--ssh-user" in commands[1]
 
 
@@ -224,7 +224,7 @@ def test_a_run_command_does_not_carry_what_restarts_the_agent_at_once(channel):
     assert refused(found) == "ends-its-channel"
     assert "install the package waagent again (apt-get) restarts the agent" in found.refusal.why
     assert [step.command for step in found.refusal.next_steps][:2] == [
-        "az vm agent-diagnose -g rg-shop -n web-03 --repair --print-script",
+        "az vm agent-diagnose -g rg-shop -n web-03 --ssh-user ops --repair --print-script",
         "az vm agent-diagnose -g rg-shop -n web-03 --repair --dry-run --ssh-user USER",
     ]
     assert plan(diagnosis(seen), by_hand=True).actions

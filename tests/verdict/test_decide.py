@@ -202,7 +202,7 @@ def test_ready_from_outside_is_healthy_but_weak_and_says_why():
 
 def test_who_does_not_want_run_command_is_pointed_to_ssh():
     found = verdict(Wish(run_command="never"), vm=READY)
-    assert commands(found) == ["az vm agent-diagnose -g rg-shop -n web-03 --ssh-user USER"]
+    assert commands(found) == ["az vm agent-diagnose -g rg-shop -n web-03 --run-command never --ssh-user USER"]
 
 
 def test_ready_with_an_unanswered_run_command_is_1_or_2():
