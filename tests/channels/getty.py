@@ -17,6 +17,17 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
+from azext_vmagent.channels import serial_console
+from azext_vmagent.channels.serial_console import ConsoleLogin
+
+#: the users that a Getty knows
+OPS, ROOT = ConsoleLogin("ops", "secret"), ConsoleLogin("root", "toor")
+#: a probe in small, and what it prints
+SCRIPT = "echo 'vmagent-probe 1'\nprintf 'a\\tb  \\\\ %s\\n' \"it's $((1+1))\"\necho noise >&2\nexit 3\n"
+ANSWER = "vmagent-probe 1\na\tb  \\ it's 2\n"
+
 _PROGRAM = """
 import fcntl, getpass, os, sys, termios, time
 path, users, shell, delay = sys.argv[1], dict(u.split("=", 1) for u in sys.argv[2].split(",")), sys.argv[3], float(sys.argv[4])
@@ -183,3 +194,19 @@ def script(folder: Path, name: str, text: str) -> None:
     path = folder / name
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
+
+
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This guest is quick: nobody has to wait for it as for a VM."""
+    monkeypatch.setattr(serial_console, "SETTLE_SECONDS", 0.1)
+    monkeypatch.setattr(serial_console, "ENTER_SECONDS", 1.0)
+    monkeypatch.setattr(serial_console, "SHELL_SECONDS", 3.0)
+    monkeypatch.setattr(serial_console, "LOGIN_SECONDS", 5.0)
+
+
+def until_back(getty: Getty, seconds: float = 20) -> None:
+    """The console stands at its login prompt and nothing of ours runs any more."""
+    end = time.monotonic() + seconds
+    while not (getty.printed.endswith(b"web login: ") and not getty.running()):
+        assert time.monotonic() < end, (getty.printed[-200:], getty.running())
+        time.sleep(0.05)
