@@ -9,6 +9,7 @@ import json
 import os
 import pty
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,10 +20,18 @@ from pathlib import Path
 
 _RECORDINGS = Path(__file__).parent / "recordings"
 
+#: without a client nobody can log in to a guest whose agent is silent, and what only a look inside tells stays open
+_SSH = shutil.which("ssh") is not None
+
 #: VM name, recording, what happened to it, the scenario that has to come out
 STORIES = (
-    ("web-01", "agent-stopped", "somebody stopped the agent", "agent-stopped"),
-    ("web-02", "wire-server-firewalld", "a firewall rule drops 168.63.129.16", "wire-server-blocked"),
+    ("web-01", "agent-stopped", "somebody stopped the agent", "agent-stopped" if _SSH else "uncertain"),
+    (
+        "web-02",
+        "wire-server-firewalld",
+        "a firewall rule drops 168.63.129.16",
+        "wire-server-blocked" if _SSH else "uncertain",
+    ),
     ("web-03", "nic-down", "the network interface was taken down", "network-down"),
     ("web-04", "fstab-emergency", "a bad line in /etc/fstab, then a reboot", "os-not-running"),
     ("web-05", "healthy", "nothing is wrong", "healthy"),
@@ -30,8 +39,8 @@ STORIES = (
 
 #: VM name, what is shown, whether somebody logs in, how it has to end
 PLANS = (
-    ("web-01", "what would start the agent again", True, "planned"),
-    ("web-02", "what would remove the rule, and nothing but it", True, "planned"),
+    ("web-01", "what would start the agent again", True, "planned" if _SSH else "refused"),
+    ("web-02", "what would remove the rule, and nothing but it", True, "planned" if _SSH else "refused"),
     ("web-02", "without a look inside the repair refuses, and says what would settle it", False, "refused"),
 )
 
@@ -48,6 +57,10 @@ def main() -> int:
         right, seconds = len(STORIES) - wrong, time.monotonic() - started
         print(f"\n{right} of {len(STORIES)} verdicts as expected, {len(PLANS) - unexpected} of {len(PLANS)} plans,")
         print(f"{seconds:.0f} s in all")
+        if not _SSH:
+            print(
+                "\nThere is no ssh on this machine, so nobody looked inside: install openssh-client for the whole story"
+            )
     return wrong + unexpected
 
 

@@ -6,7 +6,6 @@ recorded users, and takes the command together with its standard input as the sc
 
 from __future__ import annotations
 
-import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import paramiko  # type: ignore[import-untyped]
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from lab.guests.recording import Answer
 from lab.guests.tcp_port import bind_port, stop_listening
@@ -41,12 +42,22 @@ class Keys:
         keys.client.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         for path in (keys.client, keys.host):
             if not path.exists():
-                subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], check=True)
+                write_key(path)
         return keys
 
     def authorised(self) -> str:
         """Return the base64 of the one public key that is let in."""
         return self.client.with_suffix(".pub").read_text().split()[1]
+
+
+def write_key(path: Path) -> None:
+    """A new key pair in OpenSSH's form, the public half in ``path``.pub; a machine without OpenSSH can make it too."""
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    path.touch(mode=0o600)
+    path.write_bytes(private)
+    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    path.with_name(f"{path.name}.pub").write_bytes(public + b"\n")
 
 
 class ReplayServer:

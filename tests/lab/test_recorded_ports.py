@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from lab.guests.recorded import RecordedGuest
+from lab.guests.ssh_replay import write_key
 
 GREETING = "SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3"
 ANSWERS = [
@@ -118,7 +119,7 @@ def test_the_host_key_is_the_same_after_a_restart(guest, tmp_path):
 
 
 def test_other_keys_and_users_are_turned_away(guest, tmp_path):
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "other")], check=True)
+    write_key(tmp_path / "other")
     for user, key in (("root", tmp_path / "other"), ("admin", None)):
         answer = ssh(guest, tmp_path, "sh -s", user=user, key=key)
         assert answer.returncode == 255
