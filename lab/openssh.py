@@ -11,7 +11,6 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-
 #: what a guest answers can be kept byte for byte, to see what the product got; ssh's own exit code stays
 _WRAPPER = """#!/bin/sh
 [ -n "$VMAGENT_LAB_SSH_ANSWER" ] || exec {ssh} -F {config} "$@"

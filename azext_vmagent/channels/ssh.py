@@ -20,7 +20,7 @@ from azext_vmagent.channels.open_requests import OpenRequest, OpenRequests
 from azext_vmagent.evidence.asking import NotAsked, Said, SourceFailed, one_line
 from azext_vmagent.evidence.deadline import Deadline
 from azext_vmagent.facts.run_command import is_powershell
-from azext_vmagent.facts.ssh_words import Login, is_refusal, ssh_failure
+from azext_vmagent.facts.ssh_words import NO_CLIENT, Login, is_refusal, ssh_failure
 from azext_vmagent.model import State
 
 CONNECT_SECONDS = 10
@@ -90,7 +90,7 @@ def run(login: SshLogin, script: str, deadline: Deadline, requests: OpenRequests
     """Run a script as root in the guest; (line for people, its stdout). Raises SourceFailed, NotAsked."""
     client = shutil.which("ssh")
     if client is None:
-        raise NotAsked("no ssh client on this machine")
+        raise NotAsked(NO_CLIENT)
     remote = _REMOTE_POWERSHELL if is_powershell(script) else _REMOTE
     code, out, err = _call(ssh_command(login, client, deadline, remote), script.encode(), deadline, requests)
     if deadline.remaining() == 0:

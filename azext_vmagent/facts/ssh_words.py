@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from azext_vmagent.model import State
 
+NO_CLIENT = "no ssh client on this machine"
+
 
 @dataclass(frozen=True)
 class Login:

@@ -6,6 +6,7 @@ from azext_vmagent.causes import boot
 from azext_vmagent.causes.access import diagnose_again, ssh_login, vm_arguments
 from azext_vmagent.channels.choice import Wish
 from azext_vmagent.facts.reading import SSH, Facts
+from azext_vmagent.facts.ssh_words import NO_CLIENT
 from azext_vmagent.model import NextStep, Scenario, State
 
 
@@ -66,6 +67,9 @@ def _look_inside(facts: Facts, wish: Wish) -> NextStep:
     login = ssh_login(facts, wish)
     if login is not None and facts.state(SSH) in (State.DENIED, State.FAILED, State.TIMED_OUT):
         return NextStep("make this login work, then ask again", f"{login} id", effect="reads only", downtime="none")
+    if facts.detail(SSH) == NO_CLIENT:
+        client = "install an OpenSSH client on this machine, then ask again"
+        return NextStep(client, diagnose_again(facts), effect="reads only", downtime="none")
     host = "" if facts.network is None or facts.network.public_address else " --ssh-host ADDRESS"
     return NextStep(
         "look inside through SSH: settles it in about 5 s",

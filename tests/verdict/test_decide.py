@@ -14,7 +14,8 @@ from azext_vmagent.facts.port import PortOutcome
 from azext_vmagent.facts.reading import HOST_METRICS, INSTANCE_VIEW, RUN_COMMAND, SERIAL_LOG, SSH
 from azext_vmagent.facts.resource_health import HealthFacts
 from azext_vmagent.facts.serial_log import Outlook, SerialState
-from azext_vmagent.model import Confidence, Scenario, State, Verdict
+from azext_vmagent.facts.ssh_words import NO_CLIENT
+from azext_vmagent.model import Answer, Confidence, Scenario, State, Verdict
 from azext_vmagent.verdict.decide import decide
 from tests.verdict.build import (
     ASKED,
@@ -340,6 +341,14 @@ def test_a_greeting_and_a_silent_agent_is_1_or_2_and_ssh_would_settle_it():
         "az vm agent-diagnose -g rg-shop -n web-03 --ssh-user USER",
         "az vm agent-diagnose --print-probe",
     ]
+
+
+def test_who_has_no_ssh_client_is_not_told_to_log_in_with_it():
+    answers = {SSH: Answer(SSH, State.NOT_ASKED, NO_CLIENT)}
+    seen = replace(facts(vm=NOT_READY, serial=PROMPT, port=GREETS, network=OPEN), answers=answers)
+    step = decide(seen, Wish(ssh_user="ops")).next_steps[0]
+    assert step.action == "install an OpenSSH client on this machine, then ask again"
+    assert step.command == "az vm agent-diagnose -g rg-shop -n web-03 --ssh-user ops"
 
 
 def test_a_refused_login_is_a_live_guest():
