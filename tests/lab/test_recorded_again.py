@@ -1,6 +1,7 @@
 """The recorder, with a recorded guest in the place of the real one: what comes out serves as what went in."""
 
 import json
+import shutil
 import subprocess
 import time
 
@@ -65,6 +66,7 @@ def again(tmp_path, monkeypatch):
         guest.close()
 
 
+@pytest.mark.skipif(shutil.which("ssh") is None, reason="NOT TRIED: no ssh client on this machine")
 def test_a_healthy_guest(again):
     recording = again(True, "greeting", Occasion(healthy_since=time.time() - 300))
     assert recording.upload.continues
