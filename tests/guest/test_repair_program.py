@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -55,3 +56,71 @@ def test_pasted_damaged_at_a_terminal_the_shell_lives_on() -> None:
         screen.until(b"nothing was run, send it again\r")
         screen.paste("echo st''ill here\n")
         screen.until(b"still here")
+
+
+# -- other rules -------------------------------------------------------------------------------------------------------
+
+WIRE = "168.63.129.16"
+SAVED = f"""\
+*security
+:INPUT ACCEPT
+:FORWARD ACCEPT
+:OUTPUT ACCEPT
+-A OUTPUT -d {WIRE}/32 -p tcp -m tcp --dport 53 -j ACCEPT
+-A OUTPUT -d {WIRE}/32 -p tcp -m owner --uid-owner 0 -j ACCEPT
+-A OUTPUT -d {WIRE}/32 -p tcp -m conntrack --ctstate INVALID,NEW -j DROP
+COMMIT
+"""
+LISTED = f"""\
+table ip security {{
+\tchain OUTPUT {{
+\t\ttype filter hook output priority 150; policy accept;
+\t\tip daddr {WIRE} tcp dport 53 counter packets 0 bytes 0 accept
+\t\tmeta l4proto tcp ip daddr {WIRE} skuid 0 counter packets 0 bytes 0 accept
+\t\tmeta l4proto tcp ip daddr {WIRE} ct state invalid,new counter packets 0 bytes 0 drop
+\t}}
+}}
+"""
+OWN_TABLE = f"""\
+table ip walinuxagent {{
+\tchain output {{
+\t\ttype filter hook output priority filter; policy accept;
+\t\tip daddr {WIRE} tcp dport != 53 skuid != 0 ct state invalid,new counter packets 0 bytes 0 drop
+\t}}
+}}
+"""
+PASSED_THROUGH = f"ipv4 -t security -I OUTPUT -d {WIRE} -p tcp --destination-port 53 -j ACCEPT\n"
+THEIRS = "*filter\n:OUTPUT ACCEPT\n-A OUTPUT -d 192.0.2.9/32 -j DROP\nCOMMIT\n"
+
+
+def others_are_the_same(folder: Path, name: str, before: str, after: str) -> bool:
+    for part, text in (("before", before), ("after", after)):
+        (folder / part).mkdir(exist_ok=True)
+        (folder / part / f"{name}.list").write_text(text)
+    tried = f'{repair_program()}\ndir={folder}; panicked=no; others "$dir/after" 0 0'
+    return subprocess.run(["sh"], input=tried, text=True, capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "agents"),
+    [("iptables-save", SAVED), ("nft", LISTED), ("nft", OWN_TABLE), ("firewalld-get-all-passthroughs", PASSED_THROUGH)],
+)
+def test_the_rules_that_the_agent_sets_meanwhile_are_no_change(tmp_path: Path, name: str, agents: str) -> None:
+    assert others_are_the_same(tmp_path, name, THEIRS, agents + THEIRS)
+    assert others_are_the_same(tmp_path, name, THEIRS + agents, THEIRS)
+    assert not others_are_the_same(tmp_path, name, THEIRS, agents)
+
+
+@pytest.mark.parametrize(
+    ("name", "agents", "more"),
+    [
+        ("iptables-save", SAVED, f"-A OUTPUT -d {WIRE}/32 -p tcp -m owner --uid-owner 0 -j DROP\n"),
+        ("iptables-save", SAVED, "-A OUTPUT -d 192.0.2.7/32 -p tcp -m conntrack --ctstate INVALID,NEW -j DROP\n"),
+        ("nft", LISTED, f"\t\tip daddr {WIRE} counter packets 0 bytes 0 drop\n"),
+    ],
+)
+def test_a_rule_of_somebody_elses_beside_them_is_one(tmp_path: Path, name: str, agents: str, more: str) -> None:
+    lines = agents.splitlines(keepends=True)
+    with_more = "".join([*lines[:4], more, *lines[4:]])
+    assert not others_are_the_same(tmp_path, name, with_more, agents)
+    assert others_are_the_same(tmp_path, name, with_more, with_more)

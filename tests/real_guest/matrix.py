@@ -140,7 +140,23 @@ REPAIRS = (
         (f"-A OUTPUT -d {IP}/32 -j DROP", f"ip daddr {IP} counter drop", f"ipv4 filter OUTPUT 0 -d {IP}/32 -j DROP"),
         has=FIREWALLD,
     ),
-    Repair("wire-server-firewalld-policy", FIREWALL, "N03", ("allow-wire-server",), new=(".*",), has=FIREWALLD),
+    Repair(
+        "wire-server-firewalld-policy", FIREWALL, "N03", ("allow-wire-server",),
+        new=tuple(
+            line
+            for port in (80, 32526)
+            for line in (
+                f"ip daddr {IP} tcp dport {port} accept",
+                *[f"rule family=.ipv4. destination address=.{IP}/32. port port=.{port}. protocol=.tcp. accept"] * 2,
+                f".*/lockdown.xml: +<port port=.{port}. protocol=.tcp./>",
+                ".*/lockdown.xml: +<rule family=.ipv4.>",
+                f".*/lockdown.xml: +<destination address=.{IP}/32./>",
+                ".*/lockdown.xml: +<accept/>",
+                ".*/lockdown.xml: +</rule>",
+            )
+        ),
+        has=FIREWALLD,
+    ),
     Repair(
         "wire-server-firewalld-rich-rule", FIREWALL, "N03", ("remove-rule",),
         (

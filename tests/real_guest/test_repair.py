@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 
 from tests.laboratory import Laboratory, scenario
+from tests.real_guest.test_repairs import AGENTS_RULES
 from tests.real_guest.test_untouched import settled, state
 
 pytestmark = [pytest.mark.real_guest, pytest.mark.every_repair]
 
 RULES = (
-    "nft list ruleset | sed 's/packets [0-9]* bytes [0-9]*//';"
+    "nft list ruleset | grep -v '^#' | sed 's/packets [0-9]* bytes [0-9]*//';"
     " iptables-save | grep -v '^#' | sed 's/ \\[[0-9:]*\\]//';"
-    " ip route; ip rule; firewall-cmd --direct --get-all-rules 2>&1; ls -lR /etc/firewalld"
+    " ip route; ip rule; firewall-cmd --direct --get-all-rules 2>&1; grep -rs --exclude='*.old' . /etc/firewalld"
 )
 STATE = (
     f"systemctl show -p ActiveState,UnitFileState walinuxagent.service; cat /proc/sys/kernel/random/boot_id; {RULES}"
@@ -57,7 +58,7 @@ def test_an_agent_that_does_not_run_runs_again(guest: Laboratory, fault: str, fo
 
 
 def test_a_rule_that_blocks_the_wire_server_is_removed_alone_and_can_be_put_back(guest: Laboratory) -> None:
-    guest.in_guest(f"systemctl start firewalld; sleep 5; {OTHER_RULE}")
+    guest.lab("sh", "--timeout", "180", f"systemctl start firewalld; {OTHER_RULE}; {AGENTS_RULES}")
     before = guest.in_guest(RULES)
     guest.lab("fault", "wire-server-firewalld")
     broken = guest.in_guest(RULES)

@@ -77,7 +77,7 @@ def test_a_repair_goes_through_the_console_alone(guest: Laboratory, fault: str, 
     assert (repair["plan"]["channel"], repair["plan"]["actions"][0]["kind"]) == ("serial console", first), repair
     assert repair["applied"]["result"] == "applied", repair
     assert scenario(told) in ("healthy", "platform")
-    assert "--console-user azureuser --serial-console always --undo" in repair["undo"]
+    assert "--serial-console always --console-user azureuser --undo" in repair["undo"]
     guest.wait_for_agent("Ready")
     assert sorted(network_of(guest).splitlines()) == sorted(rules.splitlines())
     until(lambda: guest.in_guest(TRACES) == traces)

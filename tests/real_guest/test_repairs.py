@@ -52,8 +52,11 @@ BEFORE = {
     " && firewall-cmd -q --direct --add-rule ipv4 filter OUTPUT 9 -d 192.0.2.7/32 -j DROP",
 }
 
+#: firewalld flushes the agent's own rules when it starts or reloads; the agent puts them back within half a minute
+AGENTS_RULES = "until iptables -w -t security -S OUTPUT | grep -q 'INVALID,NEW -j DROP'; do sleep 1; done; sleep 2"
+
 RULES = r"""
-nft -s list ruleset
+nft -s list ruleset | grep -v '^#'
 (iptables-save; ip6tables-save; iptables-legacy-save) | sed '/^#/d; s/ \[[0-9:]*\]$//'
 ip -4 route show table all; ip rule; ip -4 -o addr | sed 's/\\ .*//'; tc qdisc show dev eth0; ipset save
 grep -rs --exclude='*.old' . /etc/firewalld /etc/ufw/user.rules /etc/ufw/user6.rules /etc/default/ufw
@@ -156,6 +159,8 @@ def test_one_command_puts_it_right(guest: Laboratory, row: Repair) -> None:
     before, boot, canary, running = lines(guest, RULES), lines(guest, BOOT), lines(guest, CANARY), lines(guest, RUNNING)
     files = lines(guest, FILES)
     guest.lab("fault", row.fault)
+    if row.has == FIREWALLD:
+        guest.lab("sh", "--timeout", "180", AGENTS_RULES)
     if row.silent:
         noticed(guest)
     time.sleep(row.settles)
