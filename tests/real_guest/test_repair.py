@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from tests.laboratory import Laboratory, scenario
-from tests.real_guest.test_repairs import AGENTS_RULES
+from tests.real_guest.test_repairs import AGENTS_RULES, SSH, repair_of
 from tests.real_guest.test_untouched import settled, state
 
 pytestmark = [pytest.mark.real_guest, pytest.mark.every_repair]
 
 RULES = (
-    "nft list ruleset | grep -v '^#' | sed 's/packets [0-9]* bytes [0-9]*//';"
+    "nft list ruleset 2>/dev/null | sed 's/packets [0-9]* bytes [0-9]*//';"
     " iptables-save | grep -v '^#' | sed 's/ \\[[0-9:]*\\]//';"
     " ip route; ip rule; firewall-cmd --direct --get-all-rules 2>&1; grep -rs --exclude='*.old' . /etc/firewalld"
 )
@@ -63,7 +63,7 @@ def test_a_rule_that_blocks_the_wire_server_is_removed_alone_and_can_be_put_back
     guest.lab("fault", "wire-server-firewalld")
     broken = guest.in_guest(RULES)
     assert broken != before
-    told = diagnose(guest, "--repair", "--yes", "--wait-timeout", "240")
+    told, _seconds = repair_of(guest, SSH)
     repair = told["repair"]
     assert [action["kind"] for action in repair["plan"]["actions"]] == ["remove-rule"]
     assert (repair["applied"]["result"], repair["applied"]["otherRulesSame"]) == ("applied", True), repair

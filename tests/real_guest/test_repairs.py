@@ -56,7 +56,7 @@ BEFORE = {
 AGENTS_RULES = "until iptables -w -t security -S OUTPUT | grep -q 'INVALID,NEW -j DROP'; do sleep 1; done; sleep 2"
 
 RULES = r"""
-nft -s list ruleset | grep -v '^#'
+nft -s list ruleset 2>/dev/null
 (iptables-save; ip6tables-save; iptables-legacy-save) | sed '/^#/d; s/ \[[0-9:]*\]$//'
 ip -4 route show table all; ip rule; ip -4 -o addr | sed 's/\\ .*//'; tc qdisc show dev eth0; ipset save
 grep -rs --exclude='*.old' . /etc/firewalld /etc/ufw/user.rules /etc/ufw/user6.rules /etc/default/ufw
@@ -92,17 +92,17 @@ LOGIN = {
 }
 
 
-def repair_of(lab: Laboratory, row: Repair | Refusal) -> tuple[dict[str, Any], float]:
+def repair_of(lab: Laboratory, login: str, *allow: str) -> tuple[dict[str, Any], float]:
     """The document, and how many seconds the command took.
 
     The guest of a busy machine may be too slow to test everything: the plan says so, nothing is changed, and it is
     asked again.
     """
-    allow = ["--allow", *row.allow] if row.allow else []
+    more = ["--allow", *allow] if allow else []
     lab.environment["AZURE_VMAGENT_CONSOLE_PASSWORD"] = "lab"
     for _ in range(3):
         began = time.monotonic()
-        told = lab.diagnose("vm1", *LOGIN[row.login], "--repair", "--yes", *allow, "--wait-timeout", str(WAIT))
+        told = lab.diagnose("vm1", *LOGIN[login], "--repair", "--yes", *more, "--wait-timeout", str(WAIT))
         refusal = told["repair"]["plan"]["refusal"]
         if refusal is None or refusal["code"] not in ("uncertain", "answer-not-whole"):
             break
@@ -167,7 +167,7 @@ def test_one_command_puts_it_right(guest: Laboratory, row: Repair) -> None:
     was = before if row.as_before or row.allow else lines(guest, RULES)
     began = time.time()
 
-    told, seconds = repair_of(guest, row)
+    told, seconds = repair_of(guest, row.login, *row.allow)
 
     repair = told["repair"]
     plan, applied, verified = repair["plan"], repair["applied"], repair["verified"]
@@ -189,7 +189,9 @@ def test_one_command_puts_it_right(guest: Laboratory, row: Repair) -> None:
         gone, new = changes(was, after)
         assert_are(gone, row.gone)
         assert_are(new, row.new)
-        assert [one for one in FOREIGN if not any(one in line for line in after)] == []
+        # a reload of firewalld, which some faults take, flushes what others set
+        theirs = [one for one in FOREIGN if any(one in line for line in was)]
+        assert [one for one in theirs if not any(one in line for line in after)] == []
         assert (lines(guest, BOOT), lines(guest, CANARY)) == (boot, canary)
     keep(Result.of_repair(row, repair, seconds))
 
@@ -205,7 +207,7 @@ def test_what_must_not_be_touched_is_left_alone(guest: Laboratory, row: Refusal)
     guest.lab("journal", "--clear")
     before = at_rest(guest) if row.inside else [guest.status()["power"]]
 
-    told, _seconds = repair_of(guest, row)
+    told, _seconds = repair_of(guest, row.login, *row.allow)
 
     repair = told["repair"]
     assert repair["outcome"] == ("nothing-to-do" if row.code == "healthy" else "refused"), repair
