@@ -110,9 +110,15 @@ def repair_of(lab: Laboratory, login: str, *allow: str) -> tuple[dict[str, Any],
 
 
 def lines(lab: Laboratory, command: str) -> list[str]:
-    """What it prints, without the rule that an agent in need asks DHCP with (test_network_faults.py)."""
+    """What it prints, without what the agent adds at a moment of its own choice.
+
+    That is the rule with which it asks DHCP in need (test_network_faults.py), and what it hands a firewalld to keep.
+    """
     found = (line.strip() for line in lab.in_guest(command, 180).splitlines())
-    return [line for line in found if not re.search(r"\budp .*dport 68 .*(accept|ACCEPT)$", line)]
+    return [line for line in found if not _AGENTS.search(line)]
+
+
+_AGENTS = re.compile(r"\budp .*dport 68 .*(?:accept|ACCEPT)$|<passthrough ipv=.ipv4.>-t security -[AI] OUTPUT -d 168")
 
 
 def changes(was: list[str], now: list[str]) -> tuple[list[str], list[str]]:
