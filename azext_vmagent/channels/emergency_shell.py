@@ -82,18 +82,24 @@ class _Maintenance(Session):
         return _asks(text)
 
     def _leave(self) -> None:
-        """End of file is never typed: at sulogin's prompt it makes the boot go on."""
+        """End of file is never typed: at sulogin's prompt it makes the boot go on.
+
+        The word that ends our shell's reading is lost on a script that began unseen: an interrupt ends that one.
+        """
         screen = self._screen
         if not self._inside or self._is_out(screen.text):
             return
-        screen.deadline = Deadline.after(2 * LEAVE_SECONDS)
-        screen.type(self.last_word + "\r" if self._reads else "\x03")
+        screen.deadline = Deadline.after(3 * LEAVE_SECONDS)
         if self.last_word == GO and self._reads:
+            screen.type(f"{GO}\r")
             screen.wait(lambda text: "default" in text, 2)
             return
-        if not screen.wait(_asks, LEAVE_SECONDS):
-            screen.type(' exec sulogin "$(tty)"\r')
-            screen.wait(_asks, LEAVE_SECONDS)
+        for key in (*([f"{self.last_word}\r"] if self._reads else []), "\x03"):
+            screen.type(key)
+            if screen.wait(_asks, LEAVE_SECONDS):
+                return
+        screen.type(' exec sulogin "$(tty)"\r')
+        screen.wait(_asks, LEAVE_SECONDS)
 
 
 def _asks(text: str) -> bool:

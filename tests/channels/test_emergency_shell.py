@@ -82,6 +82,24 @@ def test_a_script_that_hangs_is_ended_and_the_boot_does_not_go_on(tmp_path):
         until_asked_again(getty)
 
 
+def test_a_script_that_began_unseen_is_ended_too(tmp_path):
+    """The time was up before the guest's word came that the script runs."""
+    with stopped_boot(tmp_path) as getty:
+
+        class Late(SocketLine):
+            deaf_until = 0.0
+
+            def receive(self, seconds: float) -> str | None:
+                text = super().receive(seconds)
+                if text and ":run>" in text:
+                    self.deaf_until = time.monotonic() + 5
+                return text if time.monotonic() > self.deaf_until else None
+
+        with pytest.raises(SourceFailed):
+            run(getty, "sleep 1000\n", seconds=4, line=Late)
+        until_asked_again(getty)
+
+
 def test_a_line_that_is_lost_leaves_no_open_shell_behind(tmp_path, monkeypatch):
     monkeypatch.setattr(serial_console, "LINGER_SECONDS", 0)
     with stopped_boot(tmp_path) as getty:
