@@ -101,7 +101,8 @@ def _service(guest: GuestFacts) -> Cause:
         return _condition(guest, skipped)
     if service.queued and service.active_state == "inactive":
         busy = f" while it is at work on {', '.join(service.at_work)}" if service.at_work else ""
-        return agent_service.START_WAITS.named(f"systemd holds the start of {unit} back{busy}.", *service.at_work[:1])
+        only = service.at_work[0] if len(service.at_work) == 1 else None  # of several, any may be the one
+        return agent_service.START_WAITS.named(f"systemd holds the start of {unit} back{busy}.", only)
     if service.result == "oom-kill":
         return agent_silent.OUT_OF_MEMORY.named("systemd: oom-kill.", unit)
     if "start request repeated too quickly" in since_start(guest).lower() or service.result == "start-limit-hit":

@@ -44,7 +44,7 @@ def decide_start_waits(
     return Verdict(
         Scenario.UNCERTAIN,
         Confidence.WEAK,
-        f"The agent is about to start: systemd has held it back for {age(waited)} now",
+        f"The agent has not started yet: systemd has held it back for {age(waited)} so far",
         candidates=(Scenario.AGENT_STOPPED, Scenario.HEALTHY),
         other_causes=found,
         because=because,

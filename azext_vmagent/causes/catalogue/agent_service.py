@@ -367,7 +367,7 @@ START_WAITS = KnownCause(
     "the agent never starts; systemd calls the unit inactive, as if somebody had stopped it, and «systemctl start» "
     "only waits along.",
     looks_like=(
-        "systemctl list-jobs: walinuxagent.service start waiting, cloud-final.service start running",
+        "systemctl list-jobs --before: start waiting, waiting for job 819 (cloud-final.service/start)",
         "systemctl is-active waagent: inactive",
         "systemctl is-system-running: starting",
     ),
@@ -378,7 +378,7 @@ START_WAITS = KnownCause(
     signs=(inside("service"),),
     covers=("L01",),
     remedies=(
-        Remedy("see what it waits for", "systemctl list-jobs; systemctl status -- {culprit}", effect="reads only"),
+        Remedy("see what it waits for", "systemctl list-jobs --before", effect="reads only"),
         Remedy(
             "mend what hangs, or stop it if this VM can do without it: the agent starts by itself then",
             effect=REPORTS_AGAIN,
