@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from azext_vmagent import carrying
 from azext_vmagent.carrying import MOST_BYTES, ON_THE_WAY_SECONDS, carry, why_not
 from azext_vmagent.causes.cures import Step
 from azext_vmagent.channels.choice import Wish
@@ -83,7 +84,7 @@ def test_the_script_goes_the_way_that_looked_inside_whole_and_in_time(channel, a
 
 
 def test_a_way_that_never_answers_is_left_in_time(monkeypatch):
-    monkeypatch.setattr("azext_vmagent.carrying.ON_THE_WAY_SECONDS", 0.0)
+    monkeypatch.setitem(carrying._ON_TOP, RUN_COMMAND, 0.0)
     before = diagnose(AzureDouble(), TARGET, Wish(), 5.0)
     assert before.facts.guest_channel == RUN_COMMAND
     answer = carry(AzureDouble(through_agent=hangs), before, "x\n", Deadline.after(0.2))
